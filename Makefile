@@ -1,0 +1,41 @@
+GO ?= go
+BIN := bin/patchproof
+PLAN := configs/plans/btrfs-dio-race-6.1.yaml
+# A guest test may have to build kernels first: no cache, two cores.
+TESTTIMEOUT ?= 80m
+
+.PHONY: build check test demo bench clean setup fuzz
+
+build:
+	$(GO) build -trimpath -o $(BIN) ./cmd/patchproof
+
+setup:
+	@scripts/setup
+
+# Everything that needs no guest; under a minute.
+check:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt: run gofmt -w on:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags vm ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags vm ./...
+	$(GO) test ./...
+
+# check, then the tests on real kernels and real guests. One package at a
+# time: guests of two packages at once would only take each other's cores.
+test: setup check build
+	$(GO) test -tags vm -run VM -p 1 -timeout $(TESTTIMEOUT) ./...
+
+demo: setup build
+	$(BIN) verify $(PLAN)
+
+bench: setup build
+	$(GO) test -tags vm -run '^$$' -bench . -p 1 -timeout $(TESTTIMEOUT) ./...
+
+# Each parser's fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+clean:
+	rm -rf bin
