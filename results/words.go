@@ -1,0 +1,106 @@
+package results
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+
+	"patchproof/results/judge"
+)
+
+// meaning is what a verdict says, in one sentence.
+func meaning(v judge.Verdict) string {
+	switch v {
+	case judge.Fixed:
+		return "The bug shows on the pre-patch kernel and does not on the post-patch kernel."
+	case judge.NotFixed:
+		return "The bug shows on both kernels: the patch does not fix it."
+	case judge.Regressed:
+		return "The post-patch kernel shows a failure that the pre-patch kernel does not."
+	case judge.NotReproduced:
+		return "The bug did not show on the pre-patch kernel, so nothing was proved about the patch."
+	case judge.Inconclusive:
+		return "The runs do not decide whether the patch fixes the bug."
+	case judge.Error:
+		return "The campaign failed for a reason outside the kernels; nothing was proved."
+	}
+	return ""
+}
+
+// headline is the verdict with its confidence. The confidence is rounded down.
+func headline(d judge.Decision) string {
+	switch d.Verdict {
+	case judge.Fixed, judge.NotFixed, judge.Regressed:
+		return fmt.Sprintf("%s, confidence %s", d.Verdict, judge.Percent(math.Floor(d.Confidence*1e4)/1e4))
+	}
+	return string(d.Verdict)
+}
+
+// kernelText names a kernel for a reader.
+func kernelText(k KernelRecord) string {
+	switch {
+	case k.Release != "" && k.Label != "" && k.Label != k.Release:
+		return line(k.Release + " (" + k.Label + ")")
+	case k.Release == "" && k.Label == "":
+		return line(cmp.Or(k.ID, "unknown"))
+	}
+	return line(cmp.Or(k.Label, k.Release))
+}
+
+// kOfN is "3 of 10".
+func kOfN(k, n int) string { return fmt.Sprintf("%d of %d", k, n) }
+
+// rateText is an interval for a table, "69% to 100%".
+func rateText(iv judge.Interval, trials int) string {
+	if trials == 0 {
+		return "unknown"
+	}
+	return whole(iv.Low) + " to " + whole(iv.High)
+}
+
+// whole formats a rate without decimals where that hides nothing.
+func whole(p float64) string {
+	if p >= 0.1 && p <= 0.9 {
+		return fmt.Sprintf("%.0f%%", 100*p)
+	}
+	return judge.Percent(math.Round(p*1e3) / 1e3)
+}
+
+// place is where a report's code is, "btrfs_destroy_inode at fs/btrfs/inode.c:8026".
+func place(r *ReportRecord) string {
+	text := r.Function
+	if r.File != "" {
+		if text != "" {
+			text += " at "
+		}
+		text += r.File
+		if r.Line > 0 {
+			text += fmt.Sprintf(":%d", r.Line)
+		}
+	}
+	return line(text)
+}
+
+// guestText describes the guests of a campaign.
+func guestText(c *Campaign) string {
+	text := c.Shape
+	if c.Host.Accel != "" {
+		if text != "" {
+			text += ", "
+		}
+		text += c.Host.Accel
+	}
+	return line(text)
+}
+
+// duration formats seconds for a reader: "48s", "12m 5s", "3h 2m".
+func duration(seconds float64) string {
+	s := int(math.Round(seconds))
+	switch {
+	case s >= 3600:
+		return fmt.Sprintf("%dh %dm", s/3600, s%3600/60)
+	case s >= 60:
+		return fmt.Sprintf("%dm %ds", s/60, s%60)
+	}
+	return fmt.Sprintf("%ds", s)
+}
