@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"patchproof/dmesg"
 	"patchproof/results/judge"
 )
 
