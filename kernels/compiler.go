@@ -1,0 +1,50 @@
+package kernels
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// CompilerID names the compiler and linker that a build with these make
+// variables uses, by the first line of what they print for --version.
+func CompilerID(ctx context.Context, makeVars []string) (string, error) {
+	cc, ld := compilerCommands(makeVars)
+	var lines []string
+	for _, words := range [][]string{cc, ld} {
+		out, err := command{name: words[0], args: append(words[1:len(words):len(words)], "--version")}.output(ctx)
+		if err != nil {
+			return "", fmt.Errorf("asking %s for its version: %w", strings.Join(words, " "), err)
+		}
+		lines = append(lines, firstLine(string(out)))
+	}
+	return strings.Join(lines, "; "), nil
+}
+
+// compilerCommands finds the compiler and linker as the kernel's Makefile does
+// (Documentation/kbuild/llvm.rst): CC and LD if given, clang and ld.lld for
+// LLVM=1 (with a suffix for LLVM=-15, a folder for LLVM=/path/), else gcc and
+// ld with the prefix CROSS_COMPILE.
+func compilerCommands(makeVars []string) (cc, ld []string) {
+	vars := Spec{Make: makeVars}
+	prefix, _ := vars.makeValue("CROSS_COMPILE")
+	cc, ld = []string{prefix + "gcc"}, []string{prefix + "ld"}
+	if llvm, ok := vars.makeValue("LLVM"); ok && llvm != "" && llvm != "0" {
+		folder, suffix := "", ""
+		switch {
+		case strings.HasSuffix(llvm, "/"):
+			folder = llvm
+		case strings.HasPrefix(llvm, "-"):
+			suffix = llvm
+		}
+		cc, ld = []string{folder + "clang" + suffix}, []string{folder + "ld.lld" + suffix}
+	}
+	// A value may hold a launcher, as in CC="ccache gcc".
+	if v, ok := vars.makeValue("CC"); ok && strings.TrimSpace(v) != "" {
+		cc = strings.Fields(v)
+	}
+	if v, ok := vars.makeValue("LD"); ok && strings.TrimSpace(v) != "" {
+		ld = strings.Fields(v)
+	}
+	return cc, ld
+}

@@ -1,0 +1,2 @@
+int ext4_a;
+int ext4_b;
