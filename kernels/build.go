@@ -102,6 +102,9 @@ func (s *Store) buildLocked(ctx context.Context, in *inputs, t *tree, opts Build
 	if err != nil {
 		return nil, err
 	}
+	if err := in.spec.Perturb.addTo(ctx, t, files); err != nil {
+		return nil, err
+	}
 	if len(files) > 0 {
 		report(Progress{Stage: StagePatch, Done: len(in.series), Total: len(in.series), Message: fmt.Sprintf("%d files", len(files))})
 	}
@@ -155,7 +158,7 @@ func (b *builder) run(ctx context.Context) (*Image, error) {
 	img := &Image{ID: b.in.imageID(), Release: strings.TrimSpace(string(release)), MissingSymbols: missing}
 	img.Provenance = Provenance{
 		Source: b.in.src.provenance(), Touched: touched, Base: b.in.config.base, Fragments: b.in.config.fragments,
-		Compiler: b.in.compiler, Make: b.in.spec.Make, Compiled: b.objects, Built: time.Now().UTC().Truncate(time.Second),
+		Compiler: b.in.compiler, Make: b.in.spec.Make, Perturb: b.in.spec.Perturb, Compiled: b.objects, Built: time.Now().UTC().Truncate(time.Second),
 		TreeDir: b.tree.dir, BuildDir: b.dir.dir,
 	}
 	for _, p := range b.in.series {

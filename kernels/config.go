@@ -242,6 +242,11 @@ func readConfigInput(spec Spec) (*configInput, error) {
 		in.asked.merge(c)
 		in.fragments = append(in.fragments, FileDigest{Path: path, SHA256: hashBytes(data)})
 	}
+	if spec.Perturb != nil {
+		for _, c := range perturbConfig {
+			in.asked.set(c.name, c.value)
+		}
+	}
 	parts = append(parts, string(in.asked.text()))
 	in.digest = hashBytes([]byte(strings.Join(parts, "\x00")))
 	return in, nil

@@ -46,7 +46,7 @@ func resolveGit(ctx context.Context, tree, rev string) (*gitSource, error) {
 	if err != nil {
 		var te *toolError
 		if errors.As(err, &te) && strings.Contains(te.stderr, "not a git repository") {
-			return nil, fmt.Errorf("kernel tree %s is not a git repository: use tarball for an archive, or name a clone", abs)
+			return nil, &SourceError{fmt.Errorf("kernel tree %s is not a git repository: use tarball for an archive, or name a clone", abs)}
 		}
 		return nil, fmt.Errorf("kernel tree %s: %w", abs, err)
 	}
@@ -65,7 +65,7 @@ func resolveGit(ctx context.Context, tree, rev string) (*gitSource, error) {
 		if _, serr := os.Stat(filepath.Join(g.common, "shallow")); serr == nil {
 			hint = "it is a shallow clone: run git fetch --unshallow there, or git fetch the revision"
 		}
-		return nil, fmt.Errorf("kernel tree %s has no revision %s: %s", abs, rev, hint)
+		return nil, &SourceError{fmt.Errorf("kernel tree %s has no revision %s: %s", abs, rev, hint)}
 	}
 	g.commit = strings.TrimSpace(string(out))
 	return g, nil

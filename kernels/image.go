@@ -48,9 +48,11 @@ type Provenance struct {
 	Base      string       `json:"base_config,omitempty"`
 	Fragments []FileDigest `json:"fragments,omitempty"`
 	// ConfigSHA256 is the hash of the resulting .config.
-	ConfigSHA256 string   `json:"config_sha256,omitempty"`
-	Compiler     string   `json:"compiler,omitempty"`
-	Make         []string `json:"make,omitempty"`
+	ConfigSHA256 string `json:"config_sha256,omitempty"`
+	// Perturb says which code was compiled to yield; nil for a plain kernel.
+	Perturb  *Perturb `json:"perturb,omitempty"`
+	Compiler string   `json:"compiler,omitempty"`
+	Make     []string `json:"make,omitempty"`
 	// BuildLog is the path of make's output.
 	BuildLog string `json:"build_log,omitempty"`
 	// Compiled counts the source files that this build compiled; the second

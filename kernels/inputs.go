@@ -50,6 +50,9 @@ func (in *inputs) name() string {
 	for _, p := range in.series {
 		name += " + " + filepath.Base(p.path)
 	}
+	if in.spec.Perturb != nil {
+		name += ", perturbed"
+	}
 	return name
 }
 
@@ -67,6 +70,9 @@ func (in *inputs) imageID() string {
 	parts := []string{fmt.Sprint(recordFormat), in.src.identity(), in.config.digest, in.compiler, strings.Join(in.spec.Make, "\x00")}
 	for _, p := range in.series {
 		parts = append(parts, p.sha256)
+	}
+	if in.spec.Perturb != nil {
+		parts = append(parts, in.spec.Perturb.digest())
 	}
 	return digestOf(parts...)[:20]
 }

@@ -44,6 +44,9 @@ type Spec struct {
 
 	// Make holds make variables, such as "CC=gcc-11" or "LLVM=1".
 	Make []string `yaml:"make,omitempty" json:"make,omitempty"`
+	// Perturb asks for a kernel that makes races show themselves; nil for a
+	// plain one.
+	Perturb *Perturb `yaml:"perturb,omitempty" json:"perturb,omitempty"`
 }
 
 var makeVariable = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=`)
@@ -67,6 +70,11 @@ func (s Spec) Validate() error {
 	errs := s.checkSource()
 	if s.Image == "" {
 		errs = append(errs, s.checkBuild()...)
+		if s.Perturb != nil {
+			errs = append(errs, s.Perturb.validate())
+		}
+	} else if s.Perturb != nil {
+		errs = append(errs, fmt.Errorf("kernel image %s is ready: only kernels built from source can be perturbed", s.Image))
 	}
 	errs = append(errs, s.checkFiles()...)
 	return errors.Join(errs...)
@@ -237,3 +245,13 @@ func (s Spec) architecture() (architecture, error) {
 	}
 	return a, nil
 }
+
+// SourceError says that what was named as a kernel's source is none, or does
+// not have the revision asked for.
+type SourceError struct{ Err error }
+
+// Error implements error.
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }

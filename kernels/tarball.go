@@ -97,7 +97,7 @@ func (t *tarballSource) explain(err error) error {
 	if strings.Contains(te.stderr, "No space left on device") {
 		return fmt.Errorf("unpacking %s: no space left in the kernel cache: free some with patchproof kernel gc", t.path)
 	}
-	return fmt.Errorf("unpacking %s: it is damaged or no tar archive: %s", t.path, firstLine(te.stderr))
+	return &SourceError{fmt.Errorf("unpacking %s: it is damaged or no tar archive: %s", t.path, firstLine(te.stderr))}
 }
 
 // topFolder returns the folder in dir that holds a kernel's sources: its only
@@ -120,7 +120,7 @@ func topFolder(dir string) (string, error) {
 func isKernelTree(dir string) error {
 	for _, name := range []string{"Makefile", "Kconfig"} {
 		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
-			return fmt.Errorf("not a kernel source tree: there is no %s at its top", name)
+			return &SourceError{fmt.Errorf("not a kernel source tree: there is no %s at its top", name)}
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ type event struct {
 	Phase   *PhaseResult  `json:"phase,omitempty"`
 	Report  *ReportRecord `json:"report,omitempty"`
 	Failure *GuestFailure `json:"failure,omitempty"`
+	Perturb *PerturbStats `json:"perturb,omitempty"`
 	Outcome *outcomeEvent `json:"outcome,omitempty"`
 }
 
@@ -49,6 +50,9 @@ func (e *event) apply(r *Run) {
 	}
 	if e.Failure != nil {
 		r.Failure = e.Failure
+	}
+	if e.Perturb != nil {
+		r.Perturb = e.Perturb
 	}
 	if o := e.Outcome; o != nil {
 		r.Complete, r.HarnessReason, r.Stopped, r.ElapsedSeconds = o.Complete, o.HarnessReason, o.Stopped, o.ElapsedSeconds
@@ -132,6 +136,9 @@ func (w *RunWriter) Report(r ReportRecord) error { return w.add(event{Event: "re
 
 // Failure records how the guest failed.
 func (w *RunWriter) Failure(f GuestFailure) error { return w.add(event{Event: "failure", Failure: &f}) }
+
+// Perturb records what a perturbed kernel says of its yields.
+func (w *RunWriter) Perturb(p PerturbStats) error { return w.add(event{Event: "perturb", Perturb: &p}) }
 
 // MarkStopped notes that the run is being ended from outside, by a decision, a
 // signal or the end of the budget. Call it before Finish.

@@ -20,6 +20,7 @@ type (
 		Confidence     float64            `json:"confidence"`
 		ConfidenceGoal float64            `json:"confidence_goal"`
 		Meaning        string             `json:"meaning"`
+		Perturbed      bool               `json:"perturbed"`
 		Reason         string             `json:"reason"`
 		Pre            sideDocument       `json:"pre"`
 		Post           sideDocument       `json:"post"`
@@ -30,6 +31,8 @@ type (
 		Warnings       []string           `json:"warnings"`
 		ElapsedSeconds float64            `json:"elapsed_seconds"`
 		Campaign       campaignDocument   `json:"campaign"`
+		// Plain is the verdict on plain kernels that confirms this one.
+		Plain *document `json:"plain,omitempty"`
 	}
 	sideDocument struct {
 		Runs         int          `json:"runs"`
@@ -67,6 +70,8 @@ type (
 		ID             string        `json:"id"`
 		Side           judge.Side    `json:"side"`
 		Outcome        judge.Outcome `json:"outcome"`
+		Seed           uint64        `json:"seed,omitempty"`
+		Perturb        *PerturbStats `json:"perturb,omitempty"`
 		Counted        bool          `json:"counted"`
 		Reason         string        `json:"reason,omitempty"`
 		Started        time.Time     `json:"started"`
@@ -77,34 +82,50 @@ type (
 		Dir            string        `json:"dir,omitempty"`
 	}
 	campaignDocument struct {
-		ID         string      `json:"id"`
-		Dir        string      `json:"dir,omitempty"`
-		Command    []string    `json:"command"`
-		Version    string      `json:"version,omitempty"`
-		Started    time.Time   `json:"started"`
-		Workload   string      `json:"workload"`
-		Shape      string      `json:"shape,omitempty"`
-		PatchTitle string      `json:"patch_title,omitempty"`
-		Host       Host        `json:"host"`
-		Rules      judge.Rules `json:"rules"`
+		ID         string        `json:"id"`
+		Dir        string        `json:"dir,omitempty"`
+		Command    []string      `json:"command"`
+		Version    string        `json:"version,omitempty"`
+		Started    time.Time     `json:"started"`
+		Workload   string        `json:"workload"`
+		Shape      string        `json:"shape,omitempty"`
+		PatchTitle string        `json:"patch_title,omitempty"`
+		Host       Host          `json:"host"`
+		Rules      judge.Rules   `json:"rules"`
+		Perturb    *Perturbation `json:"perturb,omitempty"`
 	}
 )
 
 // JSON writes the summary as one JSON document, followed by a newline. Text from
 // guests has passed dmesg.Sanitize.
 func JSON(w io.Writer, s Summary) error {
+	doc := documentOf(&s)
+	if s.Plain != nil {
+		plain := documentOf(s.Plain)
+		doc.Plain = &plain
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(doc); err != nil {
+		return fmt.Errorf("write the JSON document: %w", err)
+	}
+	return nil
+}
+
+func documentOf(s *Summary) document {
 	c, d := &s.Campaign, s.Decision
 	rules := c.Rules.WithDefaults()
 	doc := document{
 		Verdict: d.Verdict, Decided: d.Decided, Confidence: floorTo(d.Confidence, 1e6), ConfidenceGoal: rules.Confidence,
-		Meaning: meaning(d.Verdict), Reason: line(d.Reason),
+		Meaning: meaning(d.Verdict), Perturbed: c.Perturb != nil, Reason: line(d.Reason),
 		Pre:    sideDoc(s.Evidence.Pre, d.PreRate, c.Pre),
 		Post:   sideDoc(s.Evidence.Post, d.PostRate, c.Post),
 		PValue: d.PValue, NextNeed: d.NextNeed,
 		Reports: []reportDocument{}, Runs: []runDocument{}, Warnings: []string{},
 		ElapsedSeconds: c.ElapsedSeconds,
 		Campaign: campaignDocument{ID: c.ID, Dir: c.Dir, Command: append([]string{}, c.Command...), Version: c.Version, Started: c.Started,
-			Workload: c.Workload, Shape: c.Shape, PatchTitle: line(c.PatchTitle), Host: c.Host, Rules: rules},
+			Workload: c.Workload, Shape: c.Shape, PatchTitle: line(c.PatchTitle), Host: c.Host, Rules: rules, Perturb: c.Perturb},
 	}
 	for _, g := range GroupReports(s.Runs) {
 		doc.Reports = append(doc.Reports, reportDoc(&g))
@@ -118,13 +139,7 @@ func JSON(w io.Writer, s Summary) error {
 	for _, text := range s.Warnings {
 		doc.Warnings = append(doc.Warnings, line(text))
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(doc); err != nil {
-		return fmt.Errorf("write the JSON document: %w", err)
-	}
-	return nil
+	return doc
 }
 
 func sideDoc(c judge.Counts, iv judge.Interval, k KernelRecord) sideDocument {
@@ -154,7 +169,7 @@ func runDoc(r *Run, counted bool) runDocument {
 	if r.Outcome == judge.Invalid {
 		reason = r.InvalidReason
 	}
-	return runDocument{ID: r.ID, Side: r.Side, Outcome: r.Outcome, Counted: counted && r.Outcome != "", Reason: line(reason),
+	return runDocument{ID: r.ID, Side: r.Side, Outcome: r.Outcome, Seed: r.Seed, Perturb: r.Perturb, Counted: counted && r.Outcome != "", Reason: line(reason),
 		Started: r.Started, ElapsedSeconds: r.ElapsedSeconds, Reports: len(r.Reports), Accel: r.Accel, Shape: r.Shape, Dir: r.Dir}
 }
 

@@ -49,6 +49,10 @@ func mailText(s *Summary, o TextOptions) string {
 	put("           ", sideText(s.Evidence.Post, s.Decision.PostRate))
 	put("Workload:  ", line(c.Workload))
 	put("Guests:    ", guestText(c))
+	if c.Perturb != nil {
+		b.WriteString("\n")
+		put("", perturbText(c.Perturb))
+	}
 	mailReportList(&b, s)
 	b.WriteString("\n")
 	put("", sentence(line(s.Decision.Reason)))

@@ -18,6 +18,9 @@ type Summary struct {
 	Excluded []Run
 	Evidence judge.Evidence
 	Decision judge.Decision
+	// Plain is the same plan on plain kernels, when this one was perturbed and
+	// was to be confirmed.
+	Plain *Summary
 	// Warnings are those of campaign and decision and what came up on the way.
 	Warnings []string
 }

@@ -39,6 +39,9 @@ func Text(w io.Writer, s Summary, o TextOptions) error {
 	if s.Decision.Reason != "" {
 		b.WriteString(wrap("Why: "+sentence(line(s.Decision.Reason)), "", "", textWidth))
 	}
+	if s.Campaign.Perturb != nil {
+		b.WriteString(wrap(perturbText(s.Campaign.Perturb), "", "", textWidth))
+	}
 	sides(&b, &s)
 	reports(&b, &s)
 	if o.Verbose {
@@ -46,12 +49,26 @@ func Text(w io.Writer, s Summary, o TextOptions) error {
 	}
 	badRuns(&b, &s)
 	warnings(&b, s.Warnings)
+	if s.Plain != nil {
+		confirmation(&b, s.Plain)
+	}
 	repeat(&b, &s)
 	if !o.NoMail {
 		b.WriteString("\n" + mailBegin + "\n" + mailText(&s, o) + mailEnd + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// confirmation writes what plain kernels said of a verdict on perturbed ones.
+func confirmation(b *strings.Builder, plain *Summary) {
+	b.WriteString("\non plain kernels: " + headline(plain.Decision) + "\n")
+	if plain.Decision.Reason != "" {
+		b.WriteString(wrap(sentence(line(plain.Decision.Reason)), "", "", textWidth))
+	}
+	sides(b, plain)
+	badRuns(b, plain)
+	warnings(b, plain.Warnings)
 }
 
 // sentence puts a capital first and a full stop last.

@@ -47,6 +47,8 @@ type Campaign struct {
 	PatchTitle string            `json:"patch_title,omitempty"`
 	Signatures []dmesg.Signature `json:"signatures,omitempty"`
 	Rules      judge.Rules       `json:"rules"`
+	// Perturb is set when both kernels were perturbed.
+	Perturb *Perturbation `json:"perturb,omitempty"`
 	// Stopped says why the campaign ended before a decision: budget, a signal.
 	Stopped string `json:"stopped,omitempty"`
 	// Failed says what in the infrastructure broke the campaign off; it makes
@@ -99,6 +101,22 @@ type GuestFailure struct {
 	Kernel bool `json:"kernel"`
 }
 
+// Perturbation says how the kernels of a campaign were perturbed, both alike.
+type Perturbation struct {
+	Paths []string `json:"paths"`
+	// Share is the part of the function boundaries that yield.
+	Share float64 `json:"share"`
+	// Seed is what the seeds of the runs were made from.
+	Seed uint64 `json:"seed"`
+}
+
+// PerturbStats counts, in one run, the function boundaries that a perturbed
+// kernel could have yielded at, and those at which it did.
+type PerturbStats struct {
+	Calls  uint64 `json:"calls"`
+	Yields uint64 `json:"yields"`
+}
+
 // Run is the record of one run.
 type Run struct {
 	ID    string     `json:"id"` // "pre-001"
@@ -106,7 +124,7 @@ type Run struct {
 	Index int        `json:"index"` // order of start within the campaign, from 1
 
 	Kernel  KernelRecord `json:"kernel"`
-	Seed    uint64       `json:"seed,omitempty"`
+	Seed    uint64       `json:"seed,omitempty"` // of a perturbed kernel
 	Started time.Time    `json:"started"`
 	Accel   string       `json:"accel"`
 	Shape   string       `json:"shape"`
@@ -117,6 +135,8 @@ type Run struct {
 	Phases         []PhaseResult  `json:"phases,omitempty"`
 	Reports        []ReportRecord `json:"reports,omitempty"`
 	Failure        *GuestFailure  `json:"failure,omitempty"`
+	// Perturb is what a perturbed kernel did, nil for a plain one.
+	Perturb *PerturbStats `json:"perturb,omitempty"`
 	// Complete says that all phases ran and the end of the console log was seen.
 	Complete bool `json:"complete"`
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strings"
 
 	"patchproof/results/judge"
 )
@@ -103,4 +104,22 @@ func duration(seconds float64) string {
 		return fmt.Sprintf("%dm %ds", s/60, s%60)
 	}
 	return fmt.Sprintf("%ds", s)
+}
+
+// perturbText says what a verdict from perturbed kernels rests on.
+func perturbText(p *Perturbation) string {
+	paths := make([]string, len(p.Paths))
+	for i, path := range p.Paths {
+		paths[i] = line(path)
+	}
+	return fmt.Sprintf("Both kernels were perturbed alike: the functions of %s yield at %s of their beginnings and ends. What they print is a real interleaving, but it comes far more often than on plain kernels.",
+		strings.Join(paths, ", "), shareText(p.Share))
+}
+
+// shareText is "1 in 4", or a percentage when that is not exact.
+func shareText(share float64) string {
+	if n := math.Round(1 / share); share > 0 && math.Abs(1/n-share) < 1e-6 {
+		return fmt.Sprintf("1 in %.0f", n)
+	}
+	return fmt.Sprintf("%.2g%%", 100*share)
 }

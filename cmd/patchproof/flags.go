@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"patchproof/orchestrator"
+	"patchproof/workloads"
+)
+
+// sourceFlags are the flags that say where one kernel's source comes from.
+func sourceFlags(f *pflag.FlagSet, k *orchestrator.KernelFlags, patches *[]string) {
+	f.StringVar(&k.Tree, "tree", "", "git tree of kernel sources; never changed")
+	f.StringVar(&k.Tarball, "tarball", "", "tarball of kernel sources")
+	f.StringArrayVar(patches, "patch", nil, "patch file, as a diff or as mails; repeat for a series")
+	f.StringVar(&k.BaseConfig, "config", "", "allnoconfig, defconfig or a .config to start from")
+	f.StringArrayVar(&k.Fragments, "fragment", nil, "file of config symbols to set; repeatable")
+	f.StringArrayVar(&k.Make, "make", nil, "make variable such as CC=gcc-11; repeatable")
+}
+
+// guestFlags are the flags that describe the guest.
+type guestFlags struct {
+	vcpus        int
+	memory, disk string
+	accel        string
+	appendWords  []string
+	variables    []string
+}
+
+func (g *guestFlags) add(f *pflag.FlagSet) {
+	f.IntVar(&g.vcpus, "vcpus", 0, "virtual processors of a guest")
+	f.StringVar(&g.memory, "memory", "", "memory of a guest, such as 1GiB")
+	f.StringVar(&g.disk, "disk", "", "size of a guest's sparse disk, such as 12GiB")
+	f.StringVar(&g.accel, "accel", "", "accelerator: auto, kvm or tcg")
+	f.StringArrayVar(&g.appendWords, "append", nil, "word for the guest's kernel command line; repeatable")
+	f.StringArrayVar(&g.variables, "var", nil, "variable of the plan or workload, NAME=VALUE; repeatable")
+}
+
+// guest returns the guest that the flags ask for.
+func (g *guestFlags) guest() (workloads.Guest, error) {
+	out := workloads.Guest{VCPUs: g.vcpus, Accel: g.accel, Append: g.appendWords}
+	for _, size := range []struct {
+		flag, text string
+		value      *workloads.Size
+	}{{"--memory", g.memory, &out.Memory}, {"--disk", g.disk, &out.Disk}} {
+		if size.text == "" {
+			continue
+		}
+		v, err := workloads.ParseSize(size.text)
+		if err != nil {
+			return out, usage("%s: %w", size.flag, err)
+		}
+		*size.value = v
+	}
+	switch g.accel {
+	case "", "auto", "kvm", "tcg":
+		return out, nil
+	}
+	return out, usage("--accel: expected auto, kvm or tcg, got %q", g.accel)
+}
+
+func (g *guestFlags) vars() (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range g.variables {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, usage("--var: expected NAME=VALUE, got %q", v)
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+func usage(format string, args ...any) error {
+	return &statusError{statusUsage, fmt.Errorf(format, args...)}
+}
+
+// formatFlag adds --format with its values, and --json as a short form where
+// json is one of them.
+func formatFlag(cmd *cobra.Command, value *string, allowed ...string) {
+	*value = allowed[0]
+	cmd.Flags().Var(&choice{value, allowed}, "format", "output format: "+strings.Join(allowed, ", "))
+	asJSON := cmd.Flags().VarPF(&jsonFlag{value}, "json", "", "same as --format json")
+	asJSON.NoOptDefVal = "true"
+}
+
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value   *string
+	allowed []string
+}
+
+func (c *choice) String() string { return *c.value }
+func (c *choice) Type() string   { return "string" }
+func (c *choice) Set(s string) error {
+	for _, a := range c.allowed {
+		if s == a {
+			*c.value = s
+			return nil
+		}
+	}
+	return fmt.Errorf("expected %s", strings.Join(c.allowed, " or "))
+}
+
+type jsonFlag struct{ value *string }
+
+func (j *jsonFlag) String() string { return "false" }
+func (j *jsonFlag) Type() string   { return "bool" }
+func (j *jsonFlag) Set(s string) error {
+	if s == "true" {
+		*j.value = "json"
+	}
+	return nil
+}
+
+// perturbFlags are verify's flags for perturbed kernels.
+func perturbFlags(f *pflag.FlagSet, perturb *string, seed *uint64) {
+	f.StringVar(perturb, "perturb", "", "make races show themselves: auto, off, or folders such as fs/btrfs:1/4")
+	f.Uint64Var(seed, "perturb-seed", 0, "what the seeds of perturbed runs are made from (default random)")
+}
+
+// perturbFlag is --perturb of the commands that have no plan.
+type perturbFlag struct {
+	value **workloads.Perturb
+	text  string
+}
+
+func (p *perturbFlag) String() string { return p.text }
+func (p *perturbFlag) Type() string   { return "string" }
+func (p *perturbFlag) Set(s string) (err error) {
+	p.text = s
+	*p.value, err = orchestrator.ParsePerturb(s)
+	return err
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchproof/kernels"
+	"patchproof/orchestrator"
+	"patchproof/workloads"
+)
+
+func newKernel(g *global) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "kernel",
+		Short: "build, list and remove kernels of the cache",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newKernelBuild(g), newKernelList(g), newKernelGC(g))
+	return cmd
+}
+
+func newKernelBuild(g *global) *cobra.Command {
+	var (
+		r      orchestrator.SingleRequest
+		format string
+	)
+	cmd := &cobra.Command{
+		Use:     "build",
+		Short:   "build a kernel, or find it in the cache, and print its path",
+		Example: "  patchproof kernel build --tarball /usr/src/linux-source-6.1.tar.xz",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, done := g.harness(cmd)
+			image, err := h.BuildKernel(cmd.Context(), r)
+			done()
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd, image)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), image.Path)
+			return err
+		},
+	}
+	kernelFlags(cmd, &r)
+	cmd.Flags().IntVarP(&r.Jobs, "jobs", "j", 0, "compilers at a time")
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+func newKernelList(g *global) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "list the kernels of the cache, the one last used at the end",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, done := g.harness(cmd)
+			defer done()
+			store, err := h.OpenKernels()
+			if err != nil {
+				return err
+			}
+			images, err := store.List()
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd, images)
+			}
+			return printImages(cmd, images)
+		},
+	}
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+func printImages(cmd *cobra.Command, images []*kernels.Image) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tRELEASE\tSOURCE\tPATCHES\tBUILT")
+	for _, i := range images {
+		p := i.Provenance
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", i.ID, i.Release, p.Source, len(p.Patches), p.Built.Format(time.DateTime))
+	}
+	return w.Flush()
+}
+
+func newKernelGC(g *global) *cobra.Command {
+	var (
+		o               kernels.GCOptions
+		maxSize, format string
+	)
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "remove kernels, source trees and build folders that were not used for long",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, done := g.harness(cmd)
+			defer done()
+			if maxSize != "" {
+				size, err := workloads.ParseSize(maxSize)
+				if err != nil {
+					return usage("--max-size: %w", err)
+				}
+				o.MaxBytes = uint64(size)
+			}
+			store, err := h.OpenKernels()
+			if err != nil {
+				return err
+			}
+			result, err := store.GC(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd, result)
+			}
+			return printGC(cmd, result, o.DryRun)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.MaxAge, "max-age", 30*24*time.Hour, "remove what was not used for this long")
+	f.StringVar(&maxSize, "max-size", "", "then remove what was used least until this is left, such as 20GiB")
+	f.StringArrayVar(&o.Keep, "keep", nil, "ID of a kernel that stays; repeatable")
+	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be removed")
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+func printGC(cmd *cobra.Command, result kernels.GCResult, dryRun bool) error {
+	out := cmd.OutOrStdout()
+	verb := "removed"
+	if dryRun {
+		verb = "would remove"
+	}
+	for _, item := range result.Removed {
+		fmt.Fprintf(out, "%s %s %s (%d MiB, %s)\n", verb, item.Kind, item.Path, item.Bytes>>20, item.Reason)
+	}
+	for _, busy := range result.Busy {
+		fmt.Fprintf(out, "in use: %s\n", busy)
+	}
+	_, err := fmt.Fprintf(out, "%s %d MiB, %d MiB are left\n", verb, result.FreedBytes>>20, result.KeptBytes>>20)
+	return err
+}

@@ -1,0 +1,61 @@
+package orchestrator
+
+import (
+	"path/filepath"
+	"sync"
+
+	"patchproof/kernels"
+	"patchproof/results"
+)
+
+// Harness holds what all commands share: where things are kept, which QEMU to
+// use, and who wants to see the progress. The zero value of an optional field
+// means the default.
+type Harness struct {
+	// CacheDir keeps kernels, guest images and the accelerator's answer.
+	CacheDir string
+	// ResultsDir keeps a folder for each campaign.
+	ResultsDir string
+	// QEMU is the emulator; empty means qemu-system-x86_64 from PATH.
+	QEMU string
+	// PerturbSeed is where the seeds of perturbed runs come from; 0 means a
+	// random one.
+	PerturbSeed uint64
+	// Version of patchproof and Command line, for the record.
+	Version string
+	Command []string
+	// Events gets the progress; calls do not overlap. It may be nil.
+	Events func(Event)
+	// BeforeShell is called when the guest of Shell is about to take over the
+	// terminal: a progress display must end there. It may be nil.
+	BeforeShell func()
+
+	eventMu sync.Mutex
+}
+
+// OpenKernels opens the kernel cache.
+func (h *Harness) OpenKernels() (*kernels.Store, error) {
+	return kernels.OpenStore(filepath.Join(h.CacheDir, "kernels"))
+}
+
+// OpenResults opens the store of campaigns.
+func (h *Harness) OpenResults() (*results.Store, error) {
+	return results.OpenStore(h.ResultsDir)
+}
+
+// InputError is a mistake in what the user gave: a plan, a flag, a path. It is
+// found before any guest boots.
+type InputError struct{ Err error }
+
+// Error implements error.
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &InputError{Err: err}
+}

@@ -1,0 +1,180 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"patchproof/kernels"
+	"patchproof/results"
+	"patchproof/results/judge"
+	"patchproof/vm"
+	"patchproof/workloads"
+)
+
+// SingleRequest is one kernel and what to do on it.
+type SingleRequest struct {
+	Kernel    KernelFlags
+	Patches   []string
+	Workload  string
+	Variables map[string]string
+	Guest     workloads.Guest
+	Repeat    int // runs; 0 means 1
+	Jobs      int // make -j; 0 means one per CPU
+	// Perturb is nil for a plain kernel. Without paths, the folders that
+	// Patches change are perturbed.
+	Perturb *workloads.Perturb
+	// Seed is given to every run of a perturbed kernel; 0 means that each gets
+	// its own.
+	Seed uint64
+}
+
+// spec checks the kernel of the request.
+func (h *Harness) spec(ctx context.Context, r SingleRequest) (kernels.Spec, *perturbation, error) {
+	k := r.Kernel.spec()
+	k.Patches = append(k.Patches, r.Patches...)
+	if k.Rev == "" {
+		k.Rev = r.Kernel.Base
+	}
+	spec, err := h.kernelSpec(*k)
+	if err != nil {
+		return spec, nil, err
+	}
+	perturb, err := newPerturbation(r.Perturb, h.PerturbSeed, func() ([]string, error) {
+		return patchedFolders(ctx, kernels.Spec{}, spec)
+	})
+	if err != nil {
+		return spec, nil, err
+	}
+	if perturb != nil {
+		perturb.only = r.Seed
+	} else if r.Seed != 0 {
+		return spec, nil, inputError(errors.New("a seed is for perturbed kernels: give --perturb as well"))
+	}
+	spec.Perturb = perturb.spec()
+	return spec, perturb, inputError(spec.Validate())
+}
+
+// BuildKernel builds, or finds in the cache, the kernel of a request.
+func (h *Harness) BuildKernel(ctx context.Context, r SingleRequest) (*kernels.Image, error) {
+	image, _, err := h.buildSingle(ctx, r)
+	return image, err
+}
+
+func (h *Harness) buildSingle(ctx context.Context, r SingleRequest) (*kernels.Image, *perturbation, error) {
+	spec, perturb, err := h.spec(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := h.OpenKernels()
+	if err != nil {
+		return nil, nil, err
+	}
+	image, err := h.buildKernel(ctx, store, "kernel", spec, r.Jobs)
+	return image, perturb, err
+}
+
+// single is a kernel and a machine made ready for runs.
+func (h *Harness) single(ctx context.Context, r SingleRequest) (*machine, *subject, error) {
+	w, err := workloads.ParseWorkloadRef(r.Workload).Open(shipped(), r.Variables)
+	if err != nil {
+		return nil, nil, inputError(err)
+	}
+	applied := *w
+	applied.Defaults = r.Guest.Over(w.Defaults)
+	image, perturb, err := h.buildSingle(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := h.newMachine(ctx, &applied, image.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.perturb = perturb
+	s, err := h.newSubject(ctx, m, judge.Pre, "", image, image.Release)
+	return m, s, err
+}
+
+// Run does a number of runs of a workload on one kernel, one after another,
+// and returns their records and their folder. Runs that were stopped by ctx
+// are left out.
+func (h *Harness) Run(ctx context.Context, r SingleRequest) ([]results.Run, string, error) {
+	m, s, err := h.single(ctx, r)
+	if err != nil {
+		return nil, "", err
+	}
+	return h.repeat(ctx, m, s, max(1, r.Repeat))
+}
+
+// repeat does a number of runs on one kernel.
+func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount int) ([]results.Run, string, error) {
+	store, err := h.OpenResults()
+	if err != nil {
+		return nil, "", err
+	}
+	record := results.Campaign{Format: results.FormatVersion, Command: h.Command, Version: h.Version,
+		Started: time.Now(), Workload: m.workload.Name, Shape: m.shape(), Pre: s.record, Signatures: m.match.signatures, Perturb: m.perturb.record(),
+		Host: results.Host{Accel: string(m.probe.Accel), Slowdown: m.probe.Slowdown, Kernel: hostRelease(), QEMU: qemuVersion(h.QEMU)}}
+	writer, err := store.Create(&record)
+	if err != nil {
+		return nil, "", err
+	}
+	var runs []results.Run
+	for i := range runCount {
+		w, err := writer.StartRun(results.Run{Side: judge.Pre, Kernel: s.record, Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(i)})
+		if err != nil {
+			return runs, writer.Dir(), err
+		}
+		run, err := h.execute(ctx, w, m, s)
+		if ctx.Err() != nil {
+			return runs, writer.Dir(), ctx.Err()
+		}
+		runs = append(runs, run)
+		if err != nil {
+			return runs, writer.Dir(), err
+		}
+	}
+	return runs, writer.Dir(), nil
+}
+
+// Shell boots a kernel and connects the user's terminal with a shell in the
+// guest, until the shell ends. stdin must be a terminal for line editing to
+// work; anything else is read as commands.
+func (h *Harness) Shell(ctx context.Context, r SingleRequest, stdin *os.File, stdout, stderr io.Writer) error {
+	image, err := h.BuildKernel(ctx, r)
+	if err != nil {
+		return err
+	}
+	w := &workloads.Workload{Name: "shell", Defaults: r.Guest}
+	m, err := h.newMachine(ctx, w, image.Path)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "patchproof-shell-")
+	if err != nil {
+		return fmt.Errorf("folder for the guest's console log: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	guest, err := vm.Start(ctx, vm.Spec{Name: "shell", Kernel: image.Path, Initrd: m.image.Path,
+		Append: m.guest.Append, MemoryMiB: m.guest.MemoryMiB(), VCPUs: m.guest.VCPUs,
+		Disks: []vm.Disk{{SizeMiB: m.guest.DiskMiB()}}, Accel: m.probe.Accel, Dir: dir, QEMU: h.QEMU,
+		Limits: vm.Limits{Boot: vm.DefaultLimits().Scale(m.probe.Slowdown).Boot}})
+	if err != nil {
+		return err
+	}
+	defer guest.Kill()
+	if err := guest.WaitReady(ctx); err != nil {
+		return err
+	}
+	h.note(fmt.Sprintf("Linux %s, %s, disk /dev/vda; the guest ends with the shell", image.Release, m.shape()))
+	if h.BeforeShell != nil {
+		h.BeforeShell()
+	}
+	if err := guest.Shell(ctx, stdin, stdout, stderr); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return guest.PowerOff(ctx)
+}
