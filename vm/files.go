@@ -1,0 +1,67 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"patchproof/vm/guestimage"
+)
+
+// unnamedFile opens a file in dir that has no name: its blocks are free when the
+// last descriptor is closed, by whatever death.
+func unnamedFile(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)")), nil
+	}
+	// Some file systems (overlay of old kernels, FUSE) lack O_TMPFILE.
+	f, err := os.CreateTemp(dir, ".unnamed-*")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}
+
+// sparseDisk makes the backing file of a disk.
+func sparseDisk(dir string, d Disk) (*os.File, error) {
+	f, err := unnamedFile(dir)
+	if err != nil {
+		return nil, fmt.Errorf("guest disk in %s: %w", dir, err)
+	}
+	if err := f.Truncate(d.SizeMiB << 20); err != nil {
+		return nil, errors.Join(fmt.Errorf("guest disk of %d MiB in %s: %w", d.SizeMiB, dir, err), f.Close())
+	}
+	return f, nil
+}
+
+// runInitrd makes the initial ramdisk of one run: a copy of the base image with
+// the run's keys behind it.
+func runInitrd(dir, base, nonce string, keys guestimage.Keys) (_ *os.File, err error) {
+	in, err := os.Open(base)
+	if err != nil {
+		return nil, fmt.Errorf("guest image: %w", err)
+	}
+	defer in.Close()
+	out, err := unnamedFile(dir)
+	if err != nil {
+		return nil, fmt.Errorf("initial ramdisk in %s: %w", dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("initial ramdisk in %s: %w", dir, err), out.Close())
+		}
+	}()
+	// The kernel copies between the two files, or shares the blocks.
+	if _, err := io.Copy(out, in); err != nil {
+		return nil, err
+	}
+	return out, guestimage.PerRun(out, nonce, keys, nil)
+}
+
+// procFD is the path under which a child can open a descriptor that it inherits.
+func procFD(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }

@@ -1,0 +1,114 @@
+package guestimage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// input is a host file that an image was made from. Comparing size and
+// modification time costs microseconds where hashing costs a tenth of a second,
+// and package managers change both.
+type input struct {
+	Path    string    `json:"path"`
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"mtime"`
+}
+
+// index is what the cache remembers of an image.
+type index struct {
+	ID     string            `json:"id"`
+	Size   int64             `json:"size"`
+	Tools  map[string]string `json:"tools"`
+	Inputs []input           `json:"inputs"`
+}
+
+// specKey identifies the question "an image with these programs", so that
+// images for different sets of tools live side by side.
+func specKey(tools []tool) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n%x\n%q\n", formatVersion, sha256.Sum256(initScript),
+		[]string{passwd, group, nsswitch, shells, hosts})
+	for _, t := range tools {
+		fmt.Fprintf(h, "%s\x00%s\n", t.name, t.path)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+func statInputs(tools []tool, libs []string) ([]input, error) {
+	paths := append([]string{}, libs...)
+	for _, t := range tools {
+		paths = append(paths, t.path)
+	}
+	inputs := make([]input, 0, len(paths))
+	for _, p := range paths {
+		st, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("guest image: %w", err)
+		}
+		inputs = append(inputs, input{Path: p, Size: st.Size(), ModTime: st.ModTime()})
+	}
+	return inputs, nil
+}
+
+// lookUp returns the cached image, unless one of its inputs has changed or the
+// archive is not what was written. A damaged index counts as none.
+func lookUp(indexPath, cacheDir string, tools []tool) (*Image, bool) {
+	data, err := os.ReadFile(indexPath)
+	if err != nil {
+		return nil, false
+	}
+	var idx index
+	if json.Unmarshal(data, &idx) != nil || len(idx.ID) != 2*sha256.Size {
+		return nil, false
+	}
+	if !maps.Equal(idx.Tools, toolPaths(tools)) {
+		return nil, false
+	}
+	for _, in := range idx.Inputs {
+		st, err := os.Stat(in.Path)
+		if err != nil || st.Size() != in.Size || !st.ModTime().Equal(in.ModTime) {
+			return nil, false
+		}
+	}
+	img := &Image{Path: imagePath(cacheDir, idx.ID), ID: idx.ID, Tools: idx.Tools}
+	st, err := os.Stat(img.Path)
+	if err != nil || st.Size() != idx.Size {
+		return nil, false
+	}
+	return img, true
+}
+
+// remember writes the index of an image, atomically.
+func remember(indexPath string, img *Image, inputs []input) (err error) {
+	st, err := os.Stat(img.Path)
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(index{ID: img.ID, Size: st.Size(), Tools: img.Tools, Inputs: inputs}, "", "\t")
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(indexPath), ".guest-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	if _, err := tmp.Write(append(data, '\n')); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), indexPath)
+}

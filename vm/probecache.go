@@ -1,0 +1,104 @@
+package vm
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// probeCache keeps one answer. Its file is named after everything that the
+// answer depends on, so a change of any of it simply finds no file.
+type probeCache struct{ path string }
+
+// newProbeCache returns a cache in dir, or one that keeps nothing when dir is
+// empty. The state of /dev/kvm is part of the key: a user who has been given
+// access to it need not know of any cache.
+func newProbeCache(dir, qemuVersion, force string, kvmError error) probeCache {
+	if dir == "" {
+		return probeCache{}
+	}
+	key := sha256.Sum256([]byte(strings.Join([]string{
+		hostRelease(), qemuVersion, hostCPU(), force, fmt.Sprint(kvmError),
+	}, "\n")))
+	return probeCache{path: filepath.Join(dir, "accelerator-"+hex.EncodeToString(key[:8])+".json")}
+}
+
+// load returns the answer. A damaged file counts as none.
+func (c probeCache) load() (ProbeResult, bool) {
+	if c.path == "" {
+		return ProbeResult{}, false
+	}
+	data, err := os.ReadFile(c.path)
+	if err != nil {
+		return ProbeResult{}, false
+	}
+	var res ProbeResult
+	if json.Unmarshal(data, &res) != nil || (res.Accel != AccelKVM && res.Accel != AccelTCG) || res.Slowdown < 1 || res.Slowdown > maxSlowdown {
+		return ProbeResult{}, false
+	}
+	res.Cached = true
+	return res, true
+}
+
+// store writes the answer, atomically.
+func (c probeCache) store(res ProbeResult) (err error) {
+	if c.path == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(res, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(c.path), ".accelerator-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	if _, err := tmp.Write(append(data, '\n')); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), c.path)
+}
+
+// hostRelease is the host kernel's release, as uname -r has it.
+func hostRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// hostCPU is the first processor's name in /proc/cpuinfo.
+func hostCPU() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	sc := bufio.NewScanner(f)
+	for sc.Scan() {
+		if name, value, ok := strings.Cut(sc.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
