@@ -31,7 +31,9 @@ func newDmesg() *cobra.Command {
 		Short: "find the reports in a kernel log",
 		Long: `Dmesg reads a kernel log - a console capture, dmesg's output, a syslog - and
 prints the reports in it: warnings, BUGs, oopses, panics, sanitizer findings,
-lockdep splats, stalls and quieter complaints.
+lockdep splats and stalls. With --min-severity low it also prints what the kernel
+survives without harm to itself: file system and I/O errors, OOM kills, faults
+of user programs.
 
 Exit status: 0 no report, 1 reports found, 2 usage.`,
 		Example: `  patchproof dmesg console.log
@@ -49,7 +51,7 @@ Exit status: 0 no report, 1 reports found, 2 usage.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.vmlinux, "vmlinux", "", "vmlinux with debug information, for source lines of call traces")
 	flags.StringVar(&f.source, "source", "", "kernel source tree, for the text of failed conditions")
-	flags.StringVar(&f.minSeverity, "min-severity", "low", "leave out what is below: low, medium, high")
+	flags.StringVar(&f.minSeverity, "min-severity", "medium", "leave out what is below: low, medium, high")
 	flags.StringArrayVar(&f.signatures, "signature", nil, "show only what matches: kind=,file=,function=,condition=,title= with commas between; repeatable")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on reading as the file grows")
 	formatFlag(cmd, &f.format, "text", "json", "ndjson")
@@ -75,6 +77,9 @@ func (f *dmesgFlags) run(cmd *cobra.Command, name string) error {
 	parser.Close() // never fails
 	if err := sink.close(); err != nil {
 		return fmt.Errorf("printing reports: %w", err)
+	}
+	if sink.hidden > 0 && f.format == "text" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "patchproof: %d reports of a lower severity are not shown; see --min-severity\n", sink.hidden)
 	}
 	if err != nil {
 		return &statusError{statusUsage, fmt.Errorf("reading %s: %w", name, err)}
@@ -125,6 +130,7 @@ type reportSink struct {
 	source     dmesg.SourceLines
 	symbols    *dmesg.Symbolizer
 	count      int
+	hidden     int // of too low a severity
 	err        error
 }
 
@@ -174,6 +180,7 @@ func parseSignature(text string) (dmesg.Signature, error) {
 
 func (s *reportSink) wants(r *dmesg.Report) bool {
 	if r.Severity < s.min {
+		s.hidden++
 		return false
 	}
 	for _, sig := range s.signatures {

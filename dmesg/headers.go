@@ -1,0 +1,159 @@
+package dmesg
+
+import "bytes"
+
+// boot notes the kernel's first line: what came before was another boot.
+func (p *Parser) boot(l *logLine) {
+	rest, ok := bytes.CutPrefix(bytes.TrimSpace(l.body), []byte("Linux version "))
+	if !ok {
+		return
+	}
+	if i := bytes.IndexByte(rest, ' '); i > 0 {
+		rest = rest[:i]
+	}
+	p.flushAll()
+	p.running, p.ending = false, false
+	p.release, p.tainting = sanitizeLine(string(rest[:min(len(rest), 100)])), false
+}
+
+// cutHere opens a report that has no header yet.
+func (p *Parser) cutHere(l *logLine, raw []byte) {
+	if b := p.current(l); b != nil {
+		b.interrupted = !b.ended
+		b.closed = true
+	}
+	p.push(newBlock(l, p.opts.maxText), raw, l)
+}
+
+// current is the open report of the line's caller.
+func (p *Parser) current(l *logLine) *block {
+	for i := len(p.open) - 1; i >= 0; i-- {
+		if b := p.open[i]; !b.closed && b.from == l.from {
+			return b
+		}
+	}
+	return nil
+}
+
+// header takes a line that is a header. It returns false when the line is to
+// be read as part of what is open instead.
+func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string, raw []byte) bool {
+	// A log that begins with a boot's last words before the kernel was cut at
+	// a reboot; at an ordinary start the loader speaks first.
+	if rule.reboot && (l.start > 0 && !p.running || p.ending) {
+		return false
+	}
+	p.ending = p.ending || rule.kind == KindPanic
+	b := p.current(l)
+	if rule.sev == SeverityLow && rule.ending == endLine {
+		return p.aside(l, b, rule, groups, raw)
+	}
+	if b != nil && b.rule == nil { // the header after "cut here"
+		if p.replayed(l) {
+			b.discard, b.closed = true, true
+			return true
+		}
+		b.rule, b.groups, b.header = rule, groups, string(l.body)
+		b.kernel = true
+		b.extend(l.end)
+		b.readFacts(bytes.TrimSpace(l.body))
+		return true
+	}
+	if b == nil && rule.join == joinAlways && rule.cut {
+		b = p.lastOpen() // a panic that another CPU or context prints
+	}
+	if b != nil && joins(b, rule) {
+		if rule.kind == KindPanic {
+			b.panicked = true
+		}
+		b.gap, b.tail = 0, 0
+		b.extend(l.end)
+		return false
+	}
+	if p.replayed(l) {
+		return true
+	}
+	if b != nil {
+		interrupt(b)
+	}
+	nb := newBlock(l, p.opts.maxText)
+	nb.rule, nb.groups, nb.header = rule, groups, string(l.body)
+	nb.panicked = rule.kind == KindPanic
+	nb.dropped = l.dropped && rule.ending != endLine
+	p.push(nb, raw, l)
+	nb.readFacts(bytes.TrimSpace(l.body))
+	if rule.ending == endLine {
+		nb.closed = true
+	}
+	return true
+}
+
+// interrupt ends a report because its caller begins another. A task that fails
+// again while it prints, before it came to its trace, prints that trace later or
+// never; with caller ids the lines are known to be of the same stack, so the
+// outer report goes on too.
+func interrupt(b *block) {
+	b.interrupted = !b.ended
+	if b.from == (caller{}) || b.ended || b.frames > 0 || b.rule.kind == KindHungTask || b.nested >= maxNested {
+		b.closed = true
+	}
+	b.nested++
+}
+
+// aside takes a header of one line and low severity. It neither ends a report
+// that is open nor starts one inside its first lines, where it is a part of it:
+// btrfs tells of the aborted transaction between "cut here" and the trace.
+func (p *Parser) aside(l *logLine, b *block, rule *compiledRule, groups map[string]string, raw []byte) bool {
+	if b != nil && (b.rule == nil || b.frames == 0 && !b.ended && b.rule.sev > SeverityLow || rule.join == joinAlways && !b.ended) {
+		return false
+	}
+	if p.replayed(l) {
+		return false
+	}
+	nb := newBlock(l, p.opts.maxText)
+	nb.rule, nb.groups, nb.header, nb.closed = rule, groups, string(l.body), true
+	p.push(nb, raw, l)
+	return true
+}
+
+// lastOpen is the report that was opened last and still takes lines.
+func (p *Parser) lastOpen() *block {
+	for i := len(p.open) - 1; i >= 0; i-- {
+		if b := p.open[i]; !b.closed && b.rule != nil && b.rule.sev >= SeverityMedium {
+			return b
+		}
+	}
+	return nil
+}
+
+// joins says whether a header belongs to the open report of its caller.
+func joins(b *block, rule *compiledRule) bool {
+	if b.rule == nil || b.rule.sev < SeverityMedium && rule.sev >= SeverityMedium {
+		return false
+	}
+	switch rule.join {
+	case joinAlways:
+		return rule.kind == KindPanic || !b.ended && (b.rule.kind == rule.kind || b.rule.kind == KindKASAN || b.rule.kind == KindBug)
+	case joinEarly:
+		return b.frames == 0 && !b.ended && b.lines < 30 && (b.rule.kind == rule.kind || b.rule.kind == KindBug || b.rule.kind == KindOops)
+	}
+	return false
+}
+
+// replayed says whether the same message with the same time was a header
+// before: consoles and log daemons print parts of a log again.
+func (p *Parser) replayed(l *logLine) bool {
+	if !l.hasTime {
+		return false
+	}
+	key := string(l.body[:min(len(l.body), 200)])
+	key = formatTime(l.time) + key
+	if p.seen[key] {
+		return true
+	}
+	if len(p.seen) >= maxRemembered {
+		clear(p.seen)
+	}
+	p.seen[key] = true
+	return false
+}

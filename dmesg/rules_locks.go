@@ -1,0 +1,60 @@
+package dmesg
+
+// lockHeaders: lockdep and RCU's checks. Kernels up to 4.12 print
+// "[ INFO: ... ]", later ones "WARNING: ...".
+var lockHeaders = []rule{
+	{trigger: ": possible ", pattern: `(?:INFO|WARNING): possible circular locking dependency detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltLockPair,
+		skip: newHelperSet([]string{"process_one_work", "*flush_workqueue", "*drain_workqueue", "destroy_workqueue"})},
+	{trigger: ": possible ", pattern: `(?:INFO|WARNING): possible recursive locking detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltLockAt},
+	{trigger: ": possible ", pattern: `(?:INFO|WARNING): possible irq lock inversion dependency detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltLockAt},
+	{trigger: "unsafe lock order", pattern: `(?:INFO|WARNING): \S+-safe -> \S+-unsafe lock order detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltBecame},
+	{trigger: "WARNING:", pattern: `WARNING: (?:possible (?:circ|recur|irq )|\S+-safe -> )`, where: anywhere, cut: true,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltLockAt},
+	{trigger: "INFO:", pattern: `INFO: (?:possible (?:circ|recur|irq )|\S+-safe -> )`, where: anywhere, cut: true,
+		kind: KindLockdep, sev: SeverityHigh, title: "possible deadlock in {func}", guilt: guiltLockAt},
+	{trigger: "inconsistent lock state", pattern: `(?:INFO|WARNING): inconsistent lock state`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "inconsistent lock state in {func}", guilt: guiltTrace},
+	{trigger: "suspicious RCU usage", pattern: `(?:INFO|WARNING): suspicious RCU usage`, where: anywhere,
+		kind: KindLockdep, sev: SeverityMedium, title: "WARNING: suspicious RCU usage in {func}", guilt: guiltTrace, skip: rcuHelpers},
+	{trigger: "INFO:", pattern: `INFO: suspicious rcu_dereference_check\(\) usage`, where: anywhere,
+		kind: KindLockdep, sev: SeverityMedium, title: "WARNING: suspicious RCU usage in {func}", guilt: guiltTrace, skip: rcuHelpers},
+	{trigger: "bad unlock balance", pattern: `(?P<tag>BUG|WARNING): bad (?:unlock|contention) balance detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "{tag}: bad unlock balance in {func}", guilt: guiltFirst},
+	{trigger: "bad contention", pattern: `WARNING: bad contention detected`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "WARNING: bad contention in {func}", guilt: guiltFirst},
+	{trigger: "held lock freed", pattern: `(?P<tag>BUG|WARNING): held lock freed`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "{tag}: held lock freed in {func}", guilt: guiltLockAt},
+	{trigger: "locks held", pattern: `(?P<tag>BUG|WARNING): .{0,60}still has locks held`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "{tag}: still has locks held in {func}", guilt: guiltLockAt},
+	{trigger: "returning to user", pattern: `(?P<tag>BUG|WARNING): lock held when returning to user space`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "{tag}: lock held when returning to user space in {func}", guilt: guiltLockAt},
+	{trigger: "ested lock was not taken", pattern: `(?P<tag>BUG|WARNING): [Nn]ested lock was not taken`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "{tag}: nested lock was not taken in {func}", guilt: guiltWarn},
+	{trigger: "nvalid wait context", pattern: `(?:BUG|WARNING): [Ii]nvalid wait context`, where: anywhere,
+		kind: KindLockdep, sev: SeverityHigh, title: "WARNING: locking bug in {func}", bare: "WARNING: invalid wait context", guilt: guiltTrace, skip: sockLockHelpers},
+	{trigger: "INFO:", pattern: `INFO: trying to register non-static key`, where: anywhere,
+		kind: KindLockdep, sev: SeverityMedium, title: "INFO: trying to register non-static key in {func}", guilt: guiltTrace,
+		skip: newHelperSet([]string{"*stack*", "*lock*", "*IRQ*"})},
+	{trigger: "BUG:", pattern: `BUG: (?P<what>MAX_\w+) too low`, where: anywhere,
+		kind: KindBug, sev: SeverityMedium, title: "BUG: {what} too low!", guilt: guiltNone},
+	{trigger: "BUG:", pattern: `BUG: (?P<what>(?:spin|rw)lock (?:lockup suspected|lockup|already unlocked|recursion|cpu recursion|cpu-recursion|bad magic|wrong owner|wrong CPU|trylock failure on UP))`, where: anywhere,
+		kind: KindBug, sev: SeverityHigh, title: "BUG: {what} in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*spin_*", "*_lock*", "*_unlock*"})},
+	{trigger: "BUG:", pattern: `BUG: workqueue leaked (?:lock|atomic)[^:]*(?:: (?P<comm>.{1,32})/0x[0-9a-f]+/(?P<pid>\d+))?`, where: anywhere,
+		kind: KindBug, sev: SeverityHigh, title: "BUG: workqueue leaked lock or atomic in {func}", guilt: guiltLast},
+	{trigger: "BUG:", pattern: `BUG: scheduling while atomic(?:: (?P<comm>.{1,32})/(?P<pid>\d+)/0x)?`, where: anywhere,
+		kind: KindBug, sev: SeverityHigh, title: "BUG: scheduling while atomic in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*schedule*"})},
+	{trigger: "BUG:", pattern: `BUG: sleeping function called from invalid context at (?:%src%)?`, where: anywhere,
+		kind: KindBug, sev: SeverityHigh, title: "BUG: sleeping function called from invalid context in {func}", guilt: guiltTrace},
+	{trigger: "BUG:", pattern: `BUG: using (?P<what>\w+\(\)) in preemptible(?: \[[0-9a-f]+\] code: (?P<comm>.{1,32})/(?P<pid>\d+))?`, where: anywhere,
+		kind: KindBug, sev: SeverityMedium, title: "BUG: using {what} in preemptible code in {func}", guilt: guiltTrace,
+		skip: newHelperSet([]string{"*preempt*", "*debug_*", "*processor_id*", "*this_cpu*"})},
+}
+
+var (
+	rcuHelpers      = newHelperSet([]string{"*rcu*", "*kmem*", "*slab*"})
+	sockLockHelpers = newHelperSet([]string{"*lock_sock*", "*release_sock*"})
+)
