@@ -3,6 +3,7 @@ BIN := bin/patchproof
 PLAN := configs/plans/btrfs-dio-race-6.1.yaml
 # A guest test may have to build kernels first: no cache, two cores.
 TESTTIMEOUT ?= 80m
+SOURCE := /usr/src/linux-source-6.1.tar.xz
 
 .PHONY: build check test demo bench clean setup fuzz
 
@@ -24,13 +25,18 @@ check:
 # check, then the tests on real kernels and real guests. One package at a
 # time: guests of two packages at once would only take each other's cores.
 test: setup check build
-	$(GO) test -tags vm -run VM -p 1 -timeout $(TESTTIMEOUT) ./...
+	kernel=$$($(BIN) kernel build --tarball $(SOURCE)) && \
+	$(GO) test -tags vm -timeout $(TESTTIMEOUT) ./vm/... -args -kernel $$kernel
+	$(GO) test -tags vm -run VM -p 1 -timeout $(TESTTIMEOUT) ./kernels ./orchestrator ./cmd/...
 
 demo: setup build
 	$(BIN) verify $(PLAN)
 
 bench: setup build
-	$(GO) test -tags vm -run '^$$' -bench . -p 1 -timeout $(TESTTIMEOUT) ./...
+	$(GO) test -run '^$$' -bench . -p 1 ./dmesg ./kernels ./results/...
+	kernel=$$($(BIN) kernel build --tarball $(SOURCE)) && \
+	$(GO) test -tags vm -run '^$$' -bench . -benchtime 5x -timeout $(TESTTIMEOUT) ./vm -args -kernel $$kernel
+	$(GO) test -tags vm -run '^$$' -bench . -benchtime 1x -p 1 -timeout $(TESTTIMEOUT) ./cmd/...
 
 # Each parser's fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

@@ -60,6 +60,7 @@ type block struct {
 	srcLine      int
 	comm         string
 	pid, cpu     int
+	taskAt       int // number of items before the line that names CPU and task
 	taint        string
 	release      string
 

@@ -61,6 +61,7 @@ func (b *block) readTask(text []byte) {
 	case c == 'C' && text[1] == 'P' && b.cpu < 0:
 		if m := cpuLine.FindSubmatch(text); m != nil {
 			b.cpu, _ = strconv.Atoi(string(m[1]))
+			b.taskAt = len(b.items)
 			b.setTask(string(m[3]), string(m[2]))
 			b.setKernel(string(m[4]), string(m[5]))
 		}

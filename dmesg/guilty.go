@@ -125,9 +125,25 @@ func withName(name string, rest []string) []string {
 	return append([]string{name}, rest...)
 }
 
+// ownItems leaves out what stands before the line that names CPU and task when
+// an instruction pointer follows that line: registers above it are those of
+// another CPU, whose report ended while this one's header was printed.
+func (b *block) ownItems() (items []item, from int) {
+	for _, it := range b.items[b.taskAt:] {
+		if it.kind == itemIP {
+			return b.items[b.taskAt:], b.taskAt
+		}
+		if it.kind == itemTrace || it.kind == itemFrame {
+			break
+		}
+	}
+	return b.items, 0
+}
+
 // firstIP is the function of the first kernel instruction pointer.
 func (b *block) firstIP() string {
-	for _, it := range b.items {
+	items, _ := b.ownItems()
+	for _, it := range items {
 		if it.kind == itemIP && it.frame.Function != "" && !it.frame.Inlined {
 			return it.frame.Function
 		}
@@ -170,10 +186,11 @@ func (b *block) run(i int) []string {
 // the instruction pointer of the trap stands below helpers only. An instruction
 // pointer below other functions is that of an interrupted context.
 func (b *block) fromIP() []string {
-	for i, it := range b.items {
+	items, from := b.ownItems()
+	for i, it := range items {
 		switch {
 		case it.kind == itemIP:
-			return b.run(i)
+			return b.run(from + i)
 		case it.kind == itemFrame && !it.frame.Unreliable && !it.frame.Inlined && !b.skipped(baseFunction(it.frame.Function)):
 			return b.firstTrace()
 		}

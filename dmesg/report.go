@@ -102,10 +102,10 @@ func (b *block) fillTask(r *Report) {
 // trace is the stack of the report's own moment: from the register dump or the
 // first "Call Trace:" on, not the stacks of allocations and older locks.
 func (b *block) trace() []Frame {
-	start := 0
-	for i, it := range b.items {
+	items, start := b.ownItems()
+	for i, it := range items {
 		if it.kind == itemTrace || it.kind == itemIP {
-			start = i
+			start += i
 			break
 		}
 		if it.kind == itemFrame && b.rule.ending == endRule {

@@ -56,7 +56,7 @@ var quietHeaders = []rule{
 		kind: KindOOM, sev: SeverityLow, title: "out of memory: process killed", guilt: guiltNone},
 	{trigger: "allocation failure", pattern: `(?P<comm>.{1,40}): (?:page|vmalloc|vmalloc error.*) ?allocation failure(?:[:.].*)?`, where: atStart,
 		kind: KindAllocFailure, sev: SeverityLow, title: "page allocation failure in {func}", guilt: guiltTrace},
-	{trigger: "segfault at", pattern: `(?P<comm>.{1,40})\[(?P<pid>\d+)\]: segfault at `, where: atStart,
+	{trigger: "segfault at", pattern: `(?P<comm>.{1,40})\[(?P<pid>\d+)\]: segfault at (?:.* likely on CPU (?P<cpu>\d+))?`, where: atStart,
 		kind: KindSegfault, sev: SeverityLow, title: "user program: segfault", guilt: guiltNone, ending: endLine},
 	{trigger: "unhandled ", pattern: `(?P<comm>.{1,40})\[(?P<pid>\d+)\]: unhandled (?P<what>level \d \w+ fault|signal \d+|exception|page fault)`, where: atStart,
 		kind: KindSegfault, sev: SeverityLow, title: "user program: unhandled fault", guilt: guiltNone, ending: endLine},

@@ -111,7 +111,26 @@ func (p *perturbation) words(seed uint64) []string {
 		return nil
 	}
 	units := max(1, int(float64(p.share)*shareUnits+0.5))
-	return []string{fmt.Sprintf("patchproof_perturb.share=%d", units), fmt.Sprintf("patchproof_perturb.seed=%d", seed)}
+	return []string{
+		fmt.Sprintf("patchproof_perturb.share=%d", units),
+		fmt.Sprintf("patchproof_perturb.budget=%d", p.budget()),
+		fmt.Sprintf("patchproof_perturb.seed=%d", seed),
+	}
+}
+
+// filesBudget is the number of yields a tick when single files are perturbed:
+// with it the founding race still shows in every run, at the speed of a plain
+// kernel. In whole folders the yields of a few hot functions would use it up
+// before those around the window get their turn, so there is no limit there.
+const filesBudget = 50
+
+func (p *perturbation) budget() int {
+	for _, name := range p.paths {
+		if !strings.HasSuffix(name, ".c") {
+			return 0
+		}
+	}
+	return filesBudget
 }
 
 // shape is the part of a machine's name that keeps perturbed and plain runs
@@ -137,21 +156,25 @@ func (p *perturbation) spec() *kernels.Perturb {
 	return &kernels.Perturb{Paths: p.paths}
 }
 
-// foldersOf are the folders of the source files among those that a patch
-// changes.
-func foldersOf(files []string) ([]string, error) {
-	var folders []string
+// pathsOf chooses what to perturb from the files that change: the C files among
+// them, and their folder when there is one only. The other side of a race has a
+// window too, and a patch to one file says nothing of where that is.
+func pathsOf(files []string) ([]string, error) {
+	var paths []string
 	for _, f := range files {
 		if kernels.Perturbable(f) {
-			folders = append(folders, path.Dir(f))
+			paths = append(paths, f)
 		}
 	}
-	slices.Sort(folders)
-	folders = slices.Compact(folders)
-	if len(folders) == 0 {
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	if len(paths) == 1 {
+		paths[0] = path.Dir(paths[0])
+	}
+	if len(paths) == 0 {
 		return nil, inputError(fmt.Errorf("perturb: none of the files that the patch changes can be perturbed (%s): name folders that the race runs through", strings.Join(files, ", ")))
 	}
-	return folders, nil
+	return paths, nil
 }
 
 // perturbStats reads what the hook has counted in a guest.
@@ -196,26 +219,20 @@ func (r *runner) checkPerturbed(ctx context.Context, guest *vm.Guest) (invalid s
 	return ""
 }
 
-// patchedFolders finds the folders to perturb for a pair of kernels: those of
-// the patches that only the post kernel has, or of what changed between two
-// revisions.
-func patchedFolders(ctx context.Context, pre, post kernels.Spec) ([]string, error) {
+// patchedPaths finds what to perturb in a pair of kernels: the files of all
+// their patches, or what changed between two revisions.
+func patchedPaths(ctx context.Context, pre, post kernels.Spec) ([]string, error) {
+	var files []string
 	if post.Tree != "" && pre.Tree == post.Tree && pre.Rev != post.Rev {
-		files, err := kernels.ChangedFiles(ctx, post.Tree, pre.Rev, post.Rev)
+		changed, err := kernels.ChangedFiles(ctx, post.Tree, pre.Rev, post.Rev)
 		if err != nil {
 			return nil, inputError(err)
 		}
-		return foldersOf(files)
+		files = changed
 	}
-	var own []string
-	for _, p := range append(slices.Clone(pre.Patches), post.Patches...) {
-		if slices.Contains(pre.Patches, p) != slices.Contains(post.Patches, p) {
-			own = append(own, p)
-		}
-	}
-	files, err := kernels.PatchFiles(own)
+	patched, err := kernels.PatchFiles(append(slices.Clone(pre.Patches), post.Patches...))
 	if err != nil {
 		return nil, inputError(err)
 	}
-	return foldersOf(files)
+	return pathsOf(append(files, patched...))
 }

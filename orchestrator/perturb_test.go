@@ -44,7 +44,7 @@ func TestParsePerturb(t *testing.T) {
 }
 
 func TestRunSeeds(t *testing.T) {
-	p := &perturbation{share: 0.25, seed: 7}
+	p := &perturbation{paths: []string{"fs/btrfs"}, share: 0.25, seed: 7}
 	seen := map[uint64]bool{}
 	for i := range 1000 {
 		s := p.runSeed(i)
@@ -60,7 +60,7 @@ func TestRunSeeds(t *testing.T) {
 	if p.runSeed(1) != 99 || p.runSeed(2) != 99 {
 		t.Error("a seed given by the user is not used")
 	}
-	if got := p.words(99); !slices.Equal(got, []string{"patchproof_perturb.share=16384", "patchproof_perturb.seed=99"}) {
+	if got := p.words(99); !slices.Equal(got, []string{"patchproof_perturb.share=16384", "patchproof_perturb.budget=0", "patchproof_perturb.seed=99"}) {
 		t.Errorf("words = %q", got)
 	}
 	var plain *perturbation
@@ -69,12 +69,19 @@ func TestRunSeeds(t *testing.T) {
 	}
 }
 
-func TestFoldersOf(t *testing.T) {
-	got, err := foldersOf([]string{"fs/btrfs/inode.c", "fs/btrfs/ctree.h", "fs/btrfs/file.c", "mm/shmem.c", "Documentation/x.rst", "arch/x86/mm/fault.c", "include/linux/fs.h"})
-	if err != nil || !slices.Equal(got, []string{"fs/btrfs", "mm"}) {
-		t.Errorf("folders = %q, %v", got, err)
+func TestPathsOf(t *testing.T) {
+	got, err := pathsOf([]string{"fs/btrfs/inode.c", "fs/btrfs/ctree.h", "fs/btrfs/file.c", "fs/btrfs/inode.c", "Documentation/x.rst", "arch/x86/mm/fault.c", "include/linux/fs.h"})
+	if err != nil || !slices.Equal(got, []string{"fs/btrfs/file.c", "fs/btrfs/inode.c"}) {
+		t.Errorf("paths = %q, %v", got, err)
 	}
-	if _, err := foldersOf([]string{"arch/x86/mm/fault.c", "include/linux/fs.h"}); err == nil {
+	if b := (&perturbation{paths: got}).budget(); b != filesBudget {
+		t.Errorf("budget of single files = %d", b)
+	}
+	got, err = pathsOf([]string{"mm/shmem.c", "mm/internal.h"})
+	if err != nil || !slices.Equal(got, []string{"mm"}) {
+		t.Errorf("paths of one file = %q, %v", got, err)
+	}
+	if _, err := pathsOf([]string{"arch/x86/mm/fault.c", "include/linux/fs.h"}); err == nil {
 		t.Error("a patch without a file that can be perturbed was accepted")
 	}
 }

@@ -44,7 +44,7 @@ func (h *Harness) spec(ctx context.Context, r SingleRequest) (kernels.Spec, *per
 		return spec, nil, err
 	}
 	perturb, err := newPerturbation(r.Perturb, h.PerturbSeed, func() ([]string, error) {
-		return patchedFolders(ctx, kernels.Spec{}, spec)
+		return patchedPaths(ctx, kernels.Spec{}, spec)
 	})
 	if err != nil {
 		return spec, nil, err

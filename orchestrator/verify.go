@@ -123,7 +123,7 @@ func (h *Harness) pairSpecs(ctx context.Context, plan *workloads.Plan, pre, post
 		return preSpec, postSpec, nil, err
 	}
 	perturb, err = newPerturbation(postKernel.Perturb, h.PerturbSeed, func() ([]string, error) {
-		return patchedFolders(ctx, preSpec, postSpec)
+		return patchedPaths(ctx, preSpec, postSpec)
 	})
 	if err != nil {
 		return preSpec, postSpec, nil, err

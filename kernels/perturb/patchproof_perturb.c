@@ -4,20 +4,28 @@
  *
  * The compiler calls the two hooks at the bottom at every entry to and exit
  * from a function that was compiled with -finstrument-functions. Where the
- * running task may sleep, one call in so many gives the processor to another
+ * running task may sleep, a share of the calls gives the processor to another
  * task, so that code between two functions, which normally runs in one go,
  * meets what other tasks do. Wherever that could be wrong, the hooks do nothing.
  *
+ * A folder has a few functions that are called thousands of times for every
+ * one that begins or ends a window. If all were treated alike, the hot ones
+ * would use up the time. So yields have a budget for each tick; when it is
+ * exceeded, functions yield less the more often they are called.
+ *
  * On the kernel command line:
- *   patchproof_perturb.share=N   N in 65536 calls yield; 0, the default, is off
+ *   patchproof_perturb.share=N   N in 65536 boundaries yield; 0, the default, is off
+ *   patchproof_perturb.budget=N  yields a tick and processor, 0 for no limit
  *   patchproof_perturb.seed=N    where the generators start
  * In /sys/module/patchproof_perturb/parameters: calls and yields so far.
  */
 #include <linux/version.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/init.h>
 #include <linux/hardirq.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
@@ -38,15 +46,39 @@ void untraced __cyg_profile_func_exit(void *function, void *caller);
 static unsigned int share;
 module_param(share, uint, 0644);
 
+static unsigned int budget = 100;
+module_param(budget, uint, 0644);
+
 static unsigned long seed;
 module_param(seed, ulong, 0444);
 
+#define PERTURB_BUCKETS 1024
+#define PERTURB_MOST_DAMPING (1u << 16)
+#define PERTURB_MOST_GAP (1u << 20)
+
+/*
+ * Boundaries still to be passed over until the next yield, by function, hashed.
+ * This is all that most calls look at.
+ */
+static DEFINE_PER_CPU(unsigned int [PERTURB_BUCKETS], perturb_skip);
+
+/*
+ * The numbers of a processor are changed without a lock: a task that is moved
+ * away in the middle miscounts by a few, which nobody minds.
+ */
 struct perturb_cpu {
 	unsigned int random;
 	unsigned long calls;
 	unsigned long yields;
+	/* the tick of the last yield, and how many there were in it */
+	unsigned long tick;
+	unsigned int in_tick;
+	/* how strongly often called functions are held back; 1 is not at all */
+	unsigned int damping;
 	/* the task that is on its way into the scheduler from here */
 	struct task_struct *yielding;
+	/* calls by function, hashed */
+	unsigned int seen[PERTURB_BUCKETS];
 };
 static DEFINE_PER_CPU(struct perturb_cpu, perturb_cpus);
 
@@ -93,41 +125,85 @@ static inline untraced unsigned int perturb_draw(struct perturb_cpu *c, unsigned
 	return x;
 }
 
-static noinline untraced void perturb_boundary(void)
+/* Keeps to the budget: doubles the damping fast and lowers it slowly. */
+static untraced void perturb_new_tick(struct perturb_cpu *c)
 {
-	struct perturb_cpu *c;
-	int yielding;
-
-	if (!share || !perturb_may_yield())
-		return;
-
-	preempt_disable();
-	c = &per_cpu(perturb_cpus, smp_processor_id());
-	c->calls++;
-	yielding = c->yielding != current &&
-		   (perturb_draw(c, smp_processor_id()) >> 16) < share;
-	if (yielding) {
-		c->yields++;
-		c->yielding = current;
+	if (!c->damping)
+		c->damping = 1;
+	if (budget && c->in_tick > budget) {
+		if (c->damping < PERTURB_MOST_DAMPING)
+			c->damping *= 2;
+	} else if (c->in_tick < budget / 2 || !budget) {
+		c->damping -= c->damping / 4;
 	}
-	preempt_enable_no_resched();
-	if (!yielding)
-		return;
+	c->tick = jiffies;
+	c->in_tick = 0;
+}
 
+static untraced void perturb_yield(struct perturb_cpu *c)
+{
+	if (c->tick != jiffies)
+		perturb_new_tick(c);
+	c->yields++;
+	c->in_tick++;
+	c->yielding = current;
 	yield();
-
 	/* The scheduler is left behind, on whatever processor the task is now. */
 	c->yielding = NULL;
 }
 
+/*
+ * How many boundaries of a function to pass over: a random number whose mean
+ * makes it yield at the share asked for, or more rarely if it is called often
+ * and the budget is used up.
+ */
+static untraced unsigned int perturb_gap(struct perturb_cpu *c, unsigned int bucket, unsigned int cpu)
+{
+	u64 gap = 65536 / share;
+	u64 often = (u64)c->seen[bucket] * c->damping;
+
+	if (often > c->calls)
+		gap *= div64_u64(often, c->calls + 1) + 1;
+	if (gap > PERTURB_MOST_GAP)
+		gap = PERTURB_MOST_GAP;
+	/* from 0 to 2 * (gap - 1), all alike */
+	return ((u64)perturb_draw(c, cpu) * (2 * gap - 1)) >> 32;
+}
+
+static noinline untraced void perturb_slow(unsigned int bucket)
+{
+	unsigned int cpu = raw_smp_processor_id();
+	struct perturb_cpu *c = &per_cpu(perturb_cpus, cpu);
+	unsigned int gap;
+
+	if (!share)
+		return;
+	gap = perturb_gap(c, bucket, cpu);
+	c->calls += gap + 1;
+	c->seen[bucket] += gap + 1;
+	per_cpu(perturb_skip, cpu)[bucket] = gap;
+	if (perturb_may_yield() && c->yielding != current)
+		perturb_yield(c);
+}
+
+static __always_inline untraced void perturb_boundary(void *function)
+{
+	unsigned int bucket = ((unsigned long)function >> 4) % PERTURB_BUCKETS;
+
+	if (likely(this_cpu_read(perturb_skip[bucket])))
+		this_cpu_dec(perturb_skip[bucket]);
+	else
+		perturb_slow(bucket);
+}
+
 void untraced __cyg_profile_func_enter(void *function, void *caller)
 {
-	perturb_boundary();
+	perturb_boundary(function);
 }
 
 void untraced __cyg_profile_func_exit(void *function, void *caller)
 {
-	perturb_boundary();
+	perturb_boundary(function);
 }
 
 static untraced int perturb_sum(char *buffer, const struct kernel_param *kp)
