@@ -5,7 +5,7 @@ PLAN := configs/plans/btrfs-dio-race-6.1.yaml
 TESTTIMEOUT ?= 80m
 SOURCE := /usr/src/linux-source-6.1.tar.xz
 
-.PHONY: build check test demo bench clean setup fuzz
+.PHONY: build check test demo bench bench-perturb clean setup fuzz
 
 build:
 	$(GO) build -trimpath -o $(BIN) ./cmd/patchproof
@@ -32,11 +32,15 @@ test: setup check build
 demo: setup build
 	$(BIN) verify $(PLAN)
 
+# Rates and cost of perturbed kernels: 60 runs, a quarter of an hour.
+bench-perturb: setup build
+	$(GO) test -tags vm -run '^$$' -bench VMPerturb -benchtime 1x -timeout $(TESTTIMEOUT) ./cmd/...
+
 bench: setup build
 	$(GO) test -run '^$$' -bench . -p 1 ./dmesg ./kernels ./results/...
 	kernel=$$($(BIN) kernel build --tarball $(SOURCE)) && \
 	$(GO) test -tags vm -run '^$$' -bench . -benchtime 5x -timeout $(TESTTIMEOUT) ./vm -args -kernel $$kernel
-	$(GO) test -tags vm -run '^$$' -bench . -benchtime 1x -p 1 -timeout $(TESTTIMEOUT) ./cmd/...
+	$(GO) test -tags vm -run '^$$' -bench VMHarness -benchtime 1x -p 1 -timeout $(TESTTIMEOUT) ./cmd/...
 
 # Each parser's fuzz target for FUZZTIME.
 FUZZTIME ?= 30s

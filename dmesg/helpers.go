@@ -93,7 +93,7 @@ var locking = []string{
 	"mutex_*", "__mutex_*", "_mutex_*", "rt_mutex_*", "__rt_mutex_*", "ww_mutex_*", "*osq_lock*", "*osq_unlock*", "owner_on_cpu",
 	"down", "*down_read*", "*down_write*", "*down_trylock*", "down_interruptible", "down_killable", "down_timeout",
 	"*up_read*", "*up_write*", "rwsem_*", "__rwsem_*", "rwbase_*", "lock_page*", "unlock_page*", "*bh_enable*", "*bh_disable*",
-	"__wake_up*", "*might_sleep*", "*might_fault*", "__might_resched", "*seqprop_assert*",
+	"__wake_up*", "__might_sleep", "___might_sleep", "might_sleep", "*might_fault*", "__might_resched", "*seqprop_assert*",
 	"trace_hardirqs_*", "trace_softirqs_*", "lock_timer_base", "queued_spin_lock_slowpath", "native_queued_spin_lock_slowpath",
 	"pv_*_slowpath", "__pv_queued_spin_lock_slowpath", "*finish_wait*", "*wait_for_completion*", "complete", "perf_trace_*",
 	"*atomic_dec*", "*atomic_inc*", "*atomic_fetch*", "*atomic_cmpxchg*",

@@ -133,7 +133,17 @@ func stripCaller(b []byte, l *logLine) []byte {
 	if i < len(b) && b[i] == ' ' {
 		i++
 	}
-	return b[i:]
+	return stripKmemleak(b[i:])
+}
+
+// stripKmemleak removes the name that kmemleak.verbose=1 puts before every line
+// of an object's description, but not before its one-line messages.
+func stripKmemleak(b []byte) []byte {
+	rest, ok := bytes.CutPrefix(b, []byte("kmemleak: "))
+	if ok && (bytes.HasPrefix(rest, []byte("  ")) || bytes.HasPrefix(rest, []byte("unreferenced object "))) {
+		return rest
+	}
+	return b
 }
 
 var droppedMark = []byte(" printk messages dropped")

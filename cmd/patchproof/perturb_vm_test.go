@@ -1,0 +1,144 @@
+//go:build vm
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// perturbedRuns is what run --json prints, as far as these tests care.
+type perturbedRuns struct {
+	Runs []struct {
+		Outcome        string  `json:"outcome"`
+		Seed           uint64  `json:"seed"`
+		InvalidReason  string  `json:"invalid_reason"`
+		ElapsedSeconds float64 `json:"elapsed_seconds"`
+		Perturb        *struct {
+			Calls  uint64 `json:"calls"`
+			Yields uint64 `json:"yields"`
+		} `json:"perturb"`
+		Reports []struct {
+			Title string `json:"title"`
+		} `json:"reports"`
+		Phases []struct {
+			Name           string  `json:"name"`
+			ElapsedSeconds float64 `json:"elapsed_seconds"`
+		} `json:"phases"`
+	} `json:"runs"`
+}
+
+func (p perturbedRuns) count(outcome string) (n int) {
+	for _, r := range p.Runs {
+		if r.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+// runJSON does runs on linux-source-6.1 with the given shipped patches.
+func runJSON(t testing.TB, patches []string, args ...string) perturbedRuns {
+	t.Helper()
+	all := []string{"run", "--json", "--tarball", "/usr/src/linux-source-6.1.tar.xz"}
+	for _, p := range patches {
+		all = append(all, "--patch", "../../configs/patches/btrfs-dio-race/"+p+".patch")
+	}
+	_, stdout, _ := patchproof(t, append(all, args...)...)
+	var p perturbedRuns
+	if err := json.Unmarshal([]byte(stdout), &p); err != nil {
+		t.Fatalf("run --json printed no JSON document: %v", err)
+	}
+	return p
+}
+
+// perturbed are the flags of the race under perturbation: one vCPU, so that
+// each yield lets another thread into the window.
+func perturbed(repeat int) []string {
+	return []string{"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c", "--vcpus", "1", "--var", "threads=8",
+		"--workload", "btrfs-dio-race-focused", "--repeat", strconv.Itoa(repeat)}
+}
+
+func TestVMPerturbed(t *testing.T) {
+	base := runJSON(t, []string{"0001-base"}, perturbed(3)...)
+	if base.count("reproduced") != 3 {
+		t.Errorf("base, perturbed: %d of 3 runs reproduced", base.count("reproduced"))
+	}
+	seeds := map[uint64]bool{}
+	for _, r := range base.Runs {
+		if r.Perturb == nil || r.Perturb.Yields == 0 || r.Seed == 0 || seeds[r.Seed] {
+			t.Errorf("seed %d, statistics %+v", r.Seed, r.Perturb)
+		}
+		seeds[r.Seed] = true
+	}
+	fixed := runJSON(t, []string{"0001-base", "0002-fix"}, append(perturbed(2), "--seed", "4711")...)
+	if fixed.count("clean") != 2 || fixed.Runs[0].Seed != 4711 || fixed.Runs[1].Seed != 4711 {
+		t.Errorf("base with the fix, perturbed with one seed: %+v", fixed)
+	}
+}
+
+// TestVMPerturbOff: a perturbed kernel that never yields was a plain kernel, so
+// its runs count for nothing.
+func TestVMPerturbOff(t *testing.T) {
+	p := runJSON(t, []string{"0001-base"}, append(perturbed(1), "--var", "events=100", "--append", "patchproof_perturb.share=0")...)
+	if p.count("invalid") != 1 {
+		t.Errorf("a perturbed kernel with a share of 0: %+v, want an invalid run", p)
+	}
+}
+
+// TestVMPerturbShmem: a second subsystem, named by hand.
+func TestVMPerturbShmem(t *testing.T) {
+	workload := filepath.Join(t.TempDir(), "tmpfs.yaml")
+	text := `name: tmpfs
+requires: [CONFIG_TMPFS]
+guest: {vcpus: 1, memory: 1GiB, disk: 64MiB}
+phases:
+  - shell: {run: "mkdir -p /mnt && mount -t tmpfs tmpfs /mnt"}
+  - sysbench: {action: prepare, files: 8, total_size: 16MiB, block_size: 32KiB, dir: /mnt}
+  - sysbench: {action: run, mode: rndrw, threads: 8, files: 8, total_size: 16MiB, block_size: 32KiB, fsync_freq: 0, events: 5000, dir: /mnt}
+  - umount: {target: /mnt}
+`
+	if err := os.WriteFile(workload, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := runJSON(t, nil, "--perturb", "mm/shmem.c:1/4", "--workload", workload)
+	if p.count("clean") != 1 || p.Runs[0].Perturb == nil || p.Runs[0].Perturb.Yields == 0 {
+		t.Errorf("tmpfs with mm/shmem.c perturbed: %+v", p)
+	}
+}
+
+// BenchmarkVMPerturb is make bench-perturb: rates of the pair and of the stock
+// kernel, perturbed, and what perturbing costs in time.
+func BenchmarkVMPerturb(b *testing.B) {
+	for b.Loop() {
+		base := runJSON(b, []string{"0001-base"}, perturbed(20)...)
+		fixed := runJSON(b, []string{"0001-base", "0002-fix"}, perturbed(20)...)
+		stock := runJSON(b, nil, perturbed(10)...)
+		plain := runJSON(b, []string{"0001-base"}, append(perturbed(10), "--perturb", "off")...)
+		fmt.Printf("perturbed base %d of 20, fixed %d of 20, stock %d of 10; plain base %d of 10; time perturbed/plain %.2f\n",
+			base.count("reproduced"), fixed.count("reproduced"), stock.count("reproduced"), plain.count("reproduced"),
+			base.writeSeconds()/plain.writeSeconds())
+		b.ReportMetric(float64(base.count("reproduced"))/20, "base/run")
+		b.ReportMetric(float64(fixed.count("reproduced"))/20, "fixed/run")
+		b.ReportMetric(float64(stock.count("reproduced"))/10, "stock/run")
+		b.ReportMetric(base.writeSeconds()/plain.writeSeconds(), "perturbed/plain")
+	}
+}
+
+// writeSeconds is the mean time of the phase with the requests.
+func (p perturbedRuns) writeSeconds() float64 {
+	sum, n := 0.0, 0
+	for _, r := range p.Runs {
+		for _, phase := range r.Phases {
+			if phase.Name == "random direct writes" {
+				sum += phase.ElapsedSeconds
+				n++
+			}
+		}
+	}
+	return sum / float64(max(1, n))
+}
