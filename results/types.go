@@ -96,7 +96,7 @@ type ReportRecord struct {
 type GuestFailure struct {
 	Kind   string `json:"kind"`
 	Detail string `json:"detail,omitempty"`
-	// Kernel says that the kernel under test is to blame (panic, hang, reboot)
+	// Kernel says that the kernel under test is to blame (panic, reboot)
 	// and not what is around it.
 	Kernel bool `json:"kernel"`
 }
