@@ -21,6 +21,22 @@ func CompilerID(ctx context.Context, makeVars []string) (string, error) {
 	return strings.Join(lines, "; "), nil
 }
 
+// paholeID names pahole, or is empty where there is none. kbuild looks for it
+// and writes its version into .config, and with that into the image
+// (scripts/pahole-version.sh): an image from before it was installed differs
+// from one of the same sources from after.
+func paholeID(ctx context.Context, makeVars []string) string {
+	name := "pahole"
+	if v, ok := (Spec{Make: makeVars}).makeValue("PAHOLE"); ok {
+		name = v
+	}
+	out, err := command{name: name, args: []string{"--version"}}.output(ctx)
+	if err != nil {
+		return "" // kbuild goes on without it as well
+	}
+	return "pahole " + firstLine(string(out))
+}
+
 // compilerCommands finds the compiler and linker as the kernel's Makefile does
 // (Documentation/kbuild/llvm.rst): CC and LD if given, clang and ld.lld for
 // LLVM=1 (with a suffix for LLVM=-15, a folder for LLVM=/path/), else gcc and

@@ -16,6 +16,9 @@ type inputs struct {
 	series   []*patchFile
 	config   *configInput
 	compiler string
+	// pahole is part of an image's address, but not of the build folder's:
+	// make itself notices another version.
+	pahole string
 }
 
 // resolve reads what a spec names. It does no work that grows with the size
@@ -40,6 +43,7 @@ func (s *Store) resolve(ctx context.Context, spec Spec) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.pahole = paholeID(ctx, spec.Make)
 	in.compiler, err = CompilerID(ctx, spec.Make)
 	return in, err
 }
@@ -73,6 +77,9 @@ func (in *inputs) imageID() string {
 	}
 	if in.spec.Perturb != nil {
 		parts = append(parts, in.spec.Perturb.digest())
+	}
+	if in.pahole != "" {
+		parts = append(parts, in.pahole)
 	}
 	return digestOf(parts...)[:20]
 }
