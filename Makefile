@@ -26,7 +26,7 @@ check:
 # time: guests of two packages at once would only take each other's cores.
 test: setup check build
 	kernel=$$($(BIN) kernel build --tarball $(SOURCE)) && \
-	$(GO) test -tags vm -timeout $(TESTTIMEOUT) ./vm/... -args -kernel $$kernel
+	$(GO) test -tags vm -timeout $(TESTTIMEOUT) ./vm -args -kernel $$kernel
 	$(GO) test -tags vm -run VM -p 1 -timeout $(TESTTIMEOUT) ./kernels ./orchestrator ./cmd/...
 
 demo: setup build

@@ -280,6 +280,9 @@ func (b *block) readMarks(text []byte) bool {
 	case bytes.HasPrefix(text, []byte("Rebooting in")):
 		b.ended, b.closed = true, true
 		return true
+	case b.panicked && bytes.HasPrefix(text, []byte("Kernel Offset:")):
+		b.ended = true // the last words of a panic that reboots at once
+		return true
 	case isRule(text):
 		if b.rule != nil && b.rule.ending == endRule && b.lines > 1 && (b.frames > 0 || b.traces > 0 || b.lines > 4) {
 			b.ended = true

@@ -29,6 +29,7 @@ var (
 	corpusKernel = flag.String("kernel", "", "bzImage to boot")
 	corpusName   = flag.String("name", "", "SERIES-CONFIG: the first part of the logs' names, such as 6.1-provoke")
 	corpusOut    = flag.String("out", "testdata/corpus", "folder for the logs")
+	corpusMods   = flag.String("modules", "", "modules to load first, separated by commas")
 	corpusOnly   = flag.String("only", "", "regular expression of scenario names")
 )
 
@@ -96,7 +97,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 // play boots one guest and returns its console.
 func play(t *testing.T, s scenario, base, crash string) []byte {
 	t.Helper()
-	const enough = 4 * time.Minute
+	const enough = 10 * time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), enough)
 	defer cancel()
 	dir := t.TempDir()
@@ -186,6 +187,13 @@ func writeOverlay(out *os.File, base, crash, script string) (err error) {
 		cpio.StaticFile("init", string(first), 0o755),
 		cpio.StaticFile("scenario", script+"\n", 0o644),
 		cpio.StaticFile("bin/crash", string(program), 0o755),
+	}
+	for _, path := range strings.FieldsFunc(*corpusMods, func(r rune) bool { return r == ',' }) {
+		module, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		records = append(records, cpio.StaticFile("bin/"+filepath.Base(path), string(module), 0o644))
 	}
 	if err := cpio.WriteRecords(w, records); err != nil {
 		return err

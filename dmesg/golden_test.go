@@ -39,17 +39,22 @@ func golden(reports []Report) []byte {
 	return append(data, '\n')
 }
 
-// TestGolden parses every testdata/*.log and compares with *.golden.json. Logs
-// whose names start with "clean-" must have no report of more than low
-// severity, whatever their golden file says.
+// TestGolden parses every log of testdata and of its corpus and compares with
+// *.golden.json. Logs whose names start with "clean-" must have no report of
+// more than low severity, whatever their golden file says.
 func TestGolden(t *testing.T) {
 	logs, err := filepath.Glob("testdata/*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(logs) == 0 {
-		t.Fatal("testdata holds no logs")
+	corpus, err := filepath.Glob("testdata/corpus/*.log")
+	if err != nil {
+		t.Fatal(err)
 	}
+	if len(logs) == 0 || len(corpus) == 0 {
+		t.Fatal("testdata or its corpus holds no logs")
+	}
+	logs = append(logs, corpus...)
 	for _, path := range logs {
 		name := strings.TrimSuffix(filepath.Base(path), ".log")
 		t.Run(name, func(t *testing.T) {

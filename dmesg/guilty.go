@@ -16,6 +16,9 @@ func (b *block) guilty() (function, header string) {
 			return b.rename(base), header
 		}
 	}
+	if b.rule.guilt == guiltHung && len(candidates) > 0 {
+		return outermost(candidates), header
+	}
 	if b.rule.kind == KindLockdep { // the trace is missing or all helpers
 		for _, it := range b.items {
 			if it.kind == itemLockAt && b.rule.guilt != guiltNone {
@@ -30,6 +33,18 @@ func (b *block) guilty() (function, header string) {
 		return b.doubtful(), header
 	}
 	return "", header
+}
+
+// outermost names a task that sleeps in nothing but helpers after the function
+// that it began with: that of a thread, below what starts threads.
+func outermost(candidates []string) string {
+	name := ""
+	for _, c := range candidates {
+		if base := baseFunction(c); base != "kthread" && !strings.HasPrefix(base, "ret_from_fork") {
+			name = base
+		}
+	}
+	return titleFunction(name)
 }
 
 // doubtful is the function to blame when the unwinder is sure of no frame:

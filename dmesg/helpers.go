@@ -147,7 +147,7 @@ var selfTests = newHelperSet([]string{"lkdtm_*", "test_*", "*_oob", "*_oob_*", "
 // hungHelpers are the ways a task goes to sleep: the sleeper is the caller.
 var hungHelpers = newHelperSet([]string{
 	"*sched*", "*_lock*", "*_slowlock*", "*down*", "*rwsem*", "*completion*", "*kthread*", "*wait*", "*synchronize*",
-	"*context_switch*", "*__switch_to*", "*cancel_delayed_work*", "*rcu_barrier*", "rwbase_*", "*percpu_rwsem*",
+	"*context_switch*", "*__switch_to*", "*cancel_delayed_work*", "*rcu_barrier*", "rwbase_*", "*percpu_rwsem*", "ret_from_fork*",
 })
 
 // hungMeetingPoints are places where many tasks hang for one cause elsewhere.

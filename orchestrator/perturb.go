@@ -111,26 +111,7 @@ func (p *perturbation) words(seed uint64) []string {
 		return nil
 	}
 	units := max(1, int(float64(p.share)*shareUnits+0.5))
-	return []string{
-		fmt.Sprintf("patchproof_perturb.share=%d", units),
-		fmt.Sprintf("patchproof_perturb.budget=%d", p.budget()),
-		fmt.Sprintf("patchproof_perturb.seed=%d", seed),
-	}
-}
-
-// filesBudget is the number of yields a tick when single files are perturbed:
-// with it the founding race still shows in every run, at the speed of a plain
-// kernel. In whole folders the yields of a few hot functions would use it up
-// before those around the window get their turn, so there is no limit there.
-const filesBudget = 50
-
-func (p *perturbation) budget() int {
-	for _, name := range p.paths {
-		if !strings.HasSuffix(name, ".c") {
-			return 0
-		}
-	}
-	return filesBudget
+	return []string{fmt.Sprintf("patchproof_perturb.share=%d", units), fmt.Sprintf("patchproof_perturb.seed=%d", seed)}
 }
 
 // shape is the part of a machine's name that keeps perturbed and plain runs

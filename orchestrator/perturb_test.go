@@ -60,7 +60,7 @@ func TestRunSeeds(t *testing.T) {
 	if p.runSeed(1) != 99 || p.runSeed(2) != 99 {
 		t.Error("a seed given by the user is not used")
 	}
-	if got := p.words(99); !slices.Equal(got, []string{"patchproof_perturb.share=16384", "patchproof_perturb.budget=0", "patchproof_perturb.seed=99"}) {
+	if got := p.words(99); !slices.Equal(got, []string{"patchproof_perturb.share=16384", "patchproof_perturb.seed=99"}) {
 		t.Errorf("words = %q", got)
 	}
 	var plain *perturbation
@@ -73,9 +73,6 @@ func TestPathsOf(t *testing.T) {
 	got, err := pathsOf([]string{"fs/btrfs/inode.c", "fs/btrfs/ctree.h", "fs/btrfs/file.c", "fs/btrfs/inode.c", "Documentation/x.rst", "arch/x86/mm/fault.c", "include/linux/fs.h"})
 	if err != nil || !slices.Equal(got, []string{"fs/btrfs/file.c", "fs/btrfs/inode.c"}) {
 		t.Errorf("paths = %q, %v", got, err)
-	}
-	if b := (&perturbation{paths: got}).budget(); b != filesBudget {
-		t.Errorf("budget of single files = %d", b)
 	}
 	got, err = pathsOf([]string{"mm/shmem.c", "mm/internal.h"})
 	if err != nil || !slices.Equal(got, []string{"mm"}) {

@@ -9,13 +9,13 @@
  * meets what other tasks do. Wherever that could be wrong, the hooks do nothing.
  *
  * A folder has a few functions that are called thousands of times for every
- * one that begins or ends a window. If all were treated alike, the hot ones
- * would use up the time. So yields have a budget for each tick; when it is
- * exceeded, functions yield less the more often they are called.
+ * one that begins or ends a window, and yields in those use up the time. With
+ * a budget of yields, functions yield less the more often they are called
+ * while it is exceeded.
  *
  * On the kernel command line:
  *   patchproof_perturb.share=N   N in 65536 boundaries yield; 0, the default, is off
- *   patchproof_perturb.budget=N  yields a tick and processor, 0 for no limit
+ *   patchproof_perturb.budget=N  yields a tick and processor; 0, the default, is no limit
  *   patchproof_perturb.seed=N    where the generators start
  * In /sys/module/patchproof_perturb/parameters: calls and yields so far.
  */
@@ -46,7 +46,7 @@ void untraced __cyg_profile_func_exit(void *function, void *caller);
 static unsigned int share;
 module_param(share, uint, 0644);
 
-static unsigned int budget = 100;
+static unsigned int budget;
 module_param(budget, uint, 0644);
 
 static unsigned long seed;
