@@ -73,9 +73,11 @@ func baseImage(t *testing.T) string {
 	return img.Path
 }
 
-// watcher closes found when the console shows the pattern.
+// watcher closes found when the console shows the pattern after the scenario
+// has begun: a guest on a busy host may stall while it boots.
 type watcher struct {
 	pattern *regexp.Regexp
+	begun   bool
 	tail    []byte
 	found   chan struct{}
 	closed  bool
@@ -84,7 +86,11 @@ type watcher struct {
 func (w *watcher) Write(p []byte) (int, error) {
 	const kept = 4096
 	w.tail = append(w.tail, p...)
-	if !w.closed && w.pattern != nil && w.pattern.Match(w.tail) {
+	if i := bytes.Index(w.tail, []byte("scenario: begin")); i >= 0 && !w.begun {
+		w.begun = true
+		w.tail = w.tail[i:]
+	}
+	if w.begun && !w.closed && w.pattern != nil && w.pattern.Match(w.tail) {
 		w.closed = true
 		close(w.found)
 	}

@@ -100,9 +100,9 @@ var scenarios = []scenario{
 	{name: "user-access", on: armed, script: "provoke user_access"},
 	{name: "lkdtm-write-after-free", on: checked, script: "lkdtm WRITE_AFTER_FREE"},
 	{name: "lkdtm-linear-overflow", on: checked, script: "lkdtm SLAB_LINEAR_OVERFLOW"},
-	{name: "kfence-use-after-free", on: light, script: "provoke kfence_use_after_free"},
-	{name: "kfence-overflow", on: light, script: "provoke kfence_overflow"},
-	{name: "kfence-corruption", on: light, script: "provoke kfence_corruption"},
+	{name: "kfence-use-after-free", on: light, words: "kfence.sample_interval=100", script: "provoke kfence_use_after_free"},
+	{name: "kfence-overflow", on: light, words: "kfence.sample_interval=100", script: "provoke kfence_overflow"},
+	{name: "kfence-corruption", on: light, words: "kfence.sample_interval=100", script: "provoke kfence_corruption"},
 	{name: "leak", on: own, words: "kmemleak=on kmemleak.verbose=1", script: "for i in 1 2 3 4; do provoke leak; done; sleep 6; echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; sleep 1"},
 	{name: "leak-count-only", on: own, words: "kmemleak=on", script: "for i in 1 2 3 4; do provoke leak; done; sleep 6; echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; sleep 1"},
 	{name: "free-active-timer", on: checked, script: "provoke free_active_timer"},
@@ -133,7 +133,6 @@ var scenarios = []scenario{
 	{name: "user-faults", script: "for how in null divide opcode protection jump int3 privileged abort; do say run $how; crash $how; done"},
 	{name: "alloc-failure", on: armed, memory: 200, script: "provoke alloc_failure"},
 	{name: "machine-check", on: armed, script: "for f in /sys/devices/system/machinecheck/machinecheck*/check_interval; do echo 1 >$f; done; say ready for it; sleep 6", until: "ready for it", monitor: "mce 0 4 0x9c00000000000000 0x0 0x1000 0x86", settle: 10 * time.Second},
-	{name: "machine-check-fatal", on: armed, script: "say ready for it; sleep 6", until: "ready for it", monitor: "mce 0 5 0xbe00000000800400 0x4 0x1000 0x86", settle: 10 * time.Second},
 	{name: "io-error", on: own, script: ioError},
 	{name: "ext4-corrupt", on: own, disk: 64, script: ext4Corrupt},
 	{name: "btrfs-corrupt", on: own, disk: 256, script: btrfsCorrupt},
@@ -153,9 +152,10 @@ var scenarios = []scenario{
 
 	// Several in one boot, for machines on which a boot is dear.
 	{name: "many-traps", on: "modules", script: "for f in WARNING WARNING_MESSAGE EXCEPTION BUG EXEC_DATA ACCESS_NULL WRITE_RO; do lkdtm $f; done; for f in null_read null_call wild_pointer kernel_address divide invalid_opcode bug_in_kthread user_access; do provoke $f; done"},
-	{name: "many-checks", on: "modules", script: "for f in CORRUPT_LIST_ADD CORRUPT_LIST_DEL REFCOUNT_ADD_OVERFLOW REFCOUNT_INC_ZERO USERCOPY_SLAB_SIZE_TO FORTIFY_STR_OBJECT STACK_GUARD_PAGE_LEADING EXHAUST_STACK; do lkdtm $f; done; provoke list_poison; provoke schedule_atomic"},
+	{name: "many-checks", on: "modules", script: "for f in CORRUPT_LIST_ADD CORRUPT_LIST_DEL REFCOUNT_ADD_OVERFLOW REFCOUNT_INC_ZERO USERCOPY_SLAB_SIZE_TO FORTIFY_STR_OBJECT STACK_GUARD_PAGE_LEADING; do lkdtm $f; done; provoke list_poison; provoke schedule_atomic; lkdtm EXHAUST_STACK"},
 	{name: "many-slabs", on: "modules", memory: 320, words: "slub_debug=FZPU kfence.sample_interval=100", script: "lkdtm SLAB_LINEAR_OVERFLOW; provoke use_after_free; provoke use_after_free; provoke double_free; sysrq m; provoke alloc_failure; provoke kfence_use_after_free; provoke kfence_overflow; provoke kfence_corruption"},
-	{name: "many-stalls", on: "modules", words: "watchdog_thresh=4 rcupdate.rcu_cpu_stall_timeout=14", script: "echo 3 >/proc/sys/kernel/hung_task_timeout_secs; (echo HUNG_TASK >/sys/kernel/debug/provoke-crash/DIRECT) & sleep 8; provoke soft_lockup; provoke rcu_stall"},
+	{name: "many-memory", on: checked, words: "kasan_multi_shot", script: "for f in slab_overflow use_after_free use_after_free_memcpy double_free invalid_free global_overflow stack_overflow vmalloc_overflow shift index bool free_active_timer bad_page preemptible rcu_sleep; do provoke $f; done"},
+	{name: "many-stalls", on: "modules", words: "watchdog_thresh=4 rcupdate.rcu_cpu_stall_timeout=14", script: "echo 3 >/proc/sys/kernel/hung_task_timeout_secs; (echo HUNG_TASK >/sys/kernel/debug/provoke-crash/DIRECT) & sleep 8; provoke soft_lockup", until: "self-detected stall", settle: moment},
 
 	// Nothing in these is a report.
 	{name: "boot", clean: true, script: "true"},

@@ -159,8 +159,8 @@ func (b *block) ownItems() (items []item, from int) {
 func (b *block) firstIP() string {
 	items, _ := b.ownItems()
 	for _, it := range items {
-		if it.kind == itemIP && it.frame.Function != "" && !it.frame.Inlined {
-			return it.frame.Function
+		if it.kind == itemIP && !it.frame.Inlined {
+			return it.frame.Function // "" for an address that is no function
 		}
 	}
 	return ""

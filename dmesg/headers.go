@@ -1,6 +1,9 @@
 package dmesg
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // boot notes the kernel's first line: what came before was another boot.
 func (p *Parser) boot(l *logLine) {
@@ -19,10 +22,25 @@ func (p *Parser) boot(l *logLine) {
 // cutHere opens a report that has no header yet.
 func (p *Parser) cutHere(l *logLine, raw []byte) {
 	if b := p.current(l); b != nil {
+		if b.awaitsWarning() {
+			return // the next header decides
+		}
 		b.interrupted = !b.ended
 		b.closed = true
 	}
 	p.push(newBlock(l, p.opts.maxText), raw, l)
+}
+
+// awaitsWarning says whether a report of SLUB has had no trace yet: since 6.12
+// the trace is that of a WARNING with which the allocator ends its report.
+func (b *block) awaitsWarning() bool {
+	return b.rule != nil && b.rule.slub && b.traces == 0 && !b.ended
+}
+
+// isSlubWarning recognises that WARNING.
+func isSlubWarning(rule *compiledRule, groups map[string]string) bool {
+	return rule.kind == KindWarning && strings.HasSuffix(groups["file"], "mm/slub.c") &&
+		(groups["func"] == "object_err" || groups["func"] == "slab_err" || groups["func"] == "__slab_err")
 }
 
 // current is the open report of the line's caller.
@@ -62,7 +80,7 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 	if b == nil && rule.join == joinAlways && rule.cut {
 		b = p.lastOpen() // a panic that another CPU or context prints
 	}
-	if b != nil && joins(b, rule) {
+	if b != nil && (joins(b, rule) || b.awaitsWarning() && isSlubWarning(rule, groups)) {
 		if rule.kind == KindPanic {
 			b.panicked = true
 		}

@@ -73,6 +73,7 @@ type rule struct {
 	guilt   guilt
 	skip    *helperSet // helpers besides everyKind
 	ending  ending
+	slub    bool // a report of SLUB, whose trace may come in a WARNING
 	join    joining
 	// proof: the header's words alone prove nothing; the report counts only
 	// when a trace or registers follow.
