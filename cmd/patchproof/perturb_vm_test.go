@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -112,22 +111,26 @@ phases:
 }
 
 // BenchmarkVMPerturb is make bench-perturb: rates of the pair and of the stock
-// kernel, perturbed, and what perturbing costs in time.
+// kernel, perturbed, and what perturbing costs in time. The kinds of run take
+// turns, so that a change of the host's load meets all of them.
 func BenchmarkVMPerturb(b *testing.B) {
 	for b.Loop() {
-		base := runJSON(b, []string{"0001-base"}, perturbed(20)...)
-		fixed := runJSON(b, []string{"0001-base", "0002-fix"}, perturbed(20)...)
-		stock := runJSON(b, nil, perturbed(10)...)
-		plain := runJSON(b, []string{"0001-base"}, append(perturbed(10), "--perturb", "off")...)
-		fmt.Printf("perturbed base %d of 20, fixed %d of 20, stock %d of 10; plain base %d of 10; time perturbed/plain %.2f\n",
-			base.count("reproduced"), fixed.count("reproduced"), stock.count("reproduced"), plain.count("reproduced"),
-			base.writeSeconds()/plain.writeSeconds())
-		b.ReportMetric(float64(base.count("reproduced"))/20, "base/run")
-		b.ReportMetric(float64(fixed.count("reproduced"))/20, "fixed/run")
-		b.ReportMetric(float64(stock.count("reproduced"))/10, "stock/run")
-		b.ReportMetric(base.writeSeconds()/plain.writeSeconds(), "perturbed/plain")
+		var base, fixed, stock, plain perturbedRuns
+		for range 5 {
+			base.add(runJSON(b, []string{"0001-base"}, perturbed(4)...))
+			fixed.add(runJSON(b, []string{"0001-base", "0002-fix"}, perturbed(4)...))
+			stock.add(runJSON(b, nil, perturbed(2)...))
+			plain.add(runJSON(b, []string{"0001-base"}, append(perturbed(2), "--perturb", "off")...))
+		}
+		for name, p := range map[string]perturbedRuns{"base": base, "fixed": fixed, "stock": stock, "plain-base": plain} {
+			b.ReportMetric(float64(p.count("reproduced")), name+"-reproduced")
+			b.ReportMetric(float64(p.count("clean")), name+"-clean")
+		}
+		b.ReportMetric(base.writeSeconds()/plain.writeSeconds(), "perturbed/plain-time")
 	}
 }
+
+func (p *perturbedRuns) add(more perturbedRuns) { p.Runs = append(p.Runs, more.Runs...) }
 
 // writeSeconds is the mean time of the phase with the requests.
 func (p perturbedRuns) writeSeconds() float64 {
