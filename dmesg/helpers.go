@@ -105,7 +105,7 @@ var locking = []string{
 var memory = []string{
 	"*kmalloc*", "*kzalloc*", "*kcalloc*", "*vmalloc*", "*vzalloc*", "*kvcalloc*", "*krealloc*", "*kmem_cache*",
 	"*alloc_page*", "__alloc_pages*", "__alloc_frozen_pages*", "*allocate_slab*", "*slab_*", "new_slab", "get_partial_node", "get_from_partial_node", "get_from_any_partial", "on_freelist", "___slab_alloc",
-	"*folio_alloc*", "filemap_alloc_folio*", "*folio_unlock*", "__filemap_get_folio*", "*find_or_create_page*",
+	"*folio_alloc*", "*alloc_folio*", "folio_prealloc", "*folio_unlock*", "__filemap_get_folio*", "*find_or_create_page*",
 	"do_read_cache_folio", "read_cache_page*", "*pagecache_get_page*", "grab_cache_page_write_begin", "*find_lock_entries*",
 	"*truncate_inode_pages_range*", "kfree", "kvfree", "*kfree_skb*", "*check_heap_object*", "check_object", "*check_object*",
 	"__phys_addr*", "*memdup*", "*strdup*", "*strndup*", "*ida_free*", "xas_start", "xas_load", "xas_find*", "__kmem_cache*",
