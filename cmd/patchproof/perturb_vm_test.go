@@ -64,7 +64,9 @@ func perturbed(repeat int) []string {
 
 func TestVMPerturbed(t *testing.T) {
 	base := runJSON(t, []string{"0001-base"}, perturbed(3)...)
-	if base.count("reproduced") != 3 {
+	// A rate, and a small sample of it: make bench-perturb measures it. Plain
+	// kernels on one vCPU show the race in hardly any run.
+	if base.count("reproduced") < 2 {
 		t.Errorf("base, perturbed: %d of 3 runs reproduced", base.count("reproduced"))
 	}
 	seeds := map[uint64]bool{}
