@@ -20,7 +20,7 @@ import (
 // DefaultShare is the part of the function boundaries at which a perturbed
 // kernel yields when nothing else is said; docs/perturb.md has the
 // measurements.
-const DefaultShare = workloads.Share(0.125)
+const DefaultShare = workloads.Share(0.25)
 
 // shareUnits is the hook's unit of a share: it yields at N in 65536 calls.
 const shareUnits = 65536

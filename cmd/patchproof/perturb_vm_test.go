@@ -58,7 +58,7 @@ func runJSON(t testing.TB, patches []string, args ...string) perturbedRuns {
 // perturbed are the flags of the race under perturbation: one vCPU, so that
 // each yield lets another thread into the window.
 func perturbed(repeat int) []string {
-	return []string{"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c", "--vcpus", "1", "--var", "threads=8",
+	return []string{"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/4", "--vcpus", "1", "--var", "threads=8",
 		"--workload", "btrfs-dio-race-focused", "--repeat", strconv.Itoa(repeat)}
 }
 
