@@ -15,7 +15,7 @@ var (
 	taskLine = regexp.MustCompile(`\bby task (.{1,40})/(\d+)`)
 	lastFunc = regexp.MustCompile(`last function: ([A-Za-z_]\w*)`)
 	sawSrc   = regexp.MustCompile(`^` + srcPattern + ` `)
-	lockTask = regexp.MustCompile(`^(\S.{0,39}?)/(\d+) (?:is trying to|just changed the state|\[HC\d)`)
+	lockTask = regexp.MustCompile(`^(\S.{0,39}?)/(\d+) (?:is trying to|just changed the state|is leaving the kernel|is freeing memory|\[HC\d)`)
 	leakTask = regexp.MustCompile(`^comm "(.{1,40})", pid (\d+)`)
 	relLine  = regexp.MustCompile(`^(\d+\.\d+\.\S+) #\d+ (Not tainted|Tainted: [A-Z ()]*[A-Z()])`)
 	notTaint = regexp.MustCompile(`^(Not tainted|Tainted: [A-Z ()]*[A-Z()])  *(\d+\.\d+\S*)`)

@@ -140,9 +140,10 @@ var lifecycle = []string{
 // everyKind is the union that applies to every kind of report.
 var everyKind = newHelperSet(reporting, locking, memory, library, lifecycle)
 
-// selfTests are the functions of lkdtm and of the kernel's own tests, which are
-// named after the helpers that they misuse and are guilty on purpose.
-var selfTests = newHelperSet([]string{"lkdtm_*", "test_*", "*_oob", "*_oob_*", "*_uaf", "*_uaf_*", "*_use_after_free", "*_double_free", "recursive_loop", "kasan_stack_*", "do_usercopy_*"})
+// selfTests are the functions of lkdtm, of the faults that our corpus adds to it
+// and of the kernel's own tests, which are named after the helpers that they
+// misuse and are guilty on purpose.
+var selfTests = newHelperSet([]string{"lkdtm_*", "provoke_*", "test_*", "*_oob", "*_oob_*", "*_uaf", "*_uaf_*", "*_use_after_free", "*_double_free", "recursive_loop", "kasan_stack_*", "do_usercopy_*"})
 
 // hungHelpers are the ways a task goes to sleep: the sleeper is the caller.
 var hungHelpers = newHelperSet([]string{

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -145,10 +146,16 @@ func (b *block) truncated() bool {
 	if b.rule.ending == endLine || b.closed && b.ended {
 		return false
 	}
-	if b.rule.guilt != guiltNone && b.rule.guilt != guiltHeader && !b.rule.kernelOnly && b.frames == 0 {
+	if b.rule.guilt != guiltNone && b.rule.guilt != guiltHeader && !b.rule.kernelOnly && b.frames == 0 && !b.namesLock() {
 		return true
 	}
 	return (b.atEOF || b.interrupted) && !b.ended && b.rule.ending != endOpen
+}
+
+// namesLock says whether a held lock is listed: the complaint about locks that
+// a task takes along to user space comes without a trace.
+func (b *block) namesLock() bool {
+	return b.rule.guilt == guiltLockAt && slices.ContainsFunc(b.items, func(it item) bool { return it.kind == itemLockAt })
 }
 
 var titleGap = regexp.MustCompile(`\{(\w+)\}`)
