@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"patchproof/results"
-	"patchproof/results/judge"
 	"patchproof/workloads"
 )
 
@@ -78,7 +77,7 @@ func (h *Harness) Control(ctx context.Context, plan *workloads.Plan) ([]results.
 		return nil, "", err
 	}
 	m.perturb = perturb
-	s, err := h.newSubject(ctx, m, judge.Pre, "stock", image, image.Release)
+	s, err := newSubject(m, "stock", image, image.Release)
 	if err != nil {
 		return nil, "", err
 	}

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"patchproof/vm"
-	"patchproof/workloads"
 )
 
 // Finding is one thing that the doctor looked at.
@@ -173,14 +172,4 @@ func (h *Harness) anyKernel() string {
 		return ""
 	}
 	return images[len(images)-1].Path
-}
-
-// Plan loads a plan and the workload it names, to check both.
-func (h *Harness) Plan(r Request) (*workloads.Plan, *workloads.Workload, error) {
-	plan, err := r.Plan()
-	if err != nil {
-		return nil, nil, err
-	}
-	w, err := plan.OpenWorkload(shipped())
-	return plan, w, inputError(err)
 }

@@ -122,17 +122,8 @@ func (r Request) fromFlags() (*workloads.Plan, error) {
 	if r.Workload == "" {
 		return nil, fmt.Errorf("no workload: give --workload, for example --workload %s", strings.Join(workloads.Names(shipped(), "workloads"), " or --workload "))
 	}
-	plan := workloads.Plan{Name: "command-line", Fix: r.Fix, Base: r.Kernel.Base, Patch: r.Patches,
-		Confidence: workloads.DefaultConfidence, MaxRuns: workloads.DefaultMaxRuns}
-	if r.PreImage != "" {
-		plan.Pre = &workloads.KernelSpec{Image: r.PreImage}
-		plan.Post = &workloads.KernelSpec{Image: r.PostImage}
-	}
-	if r.Kernel.Tree != "" || r.Kernel.Tarball != "" {
-		plan.Kernel = r.Kernel.spec()
-	}
-	// Only fields that the command line can set are written.
-	data, err := yaml.Marshal(struct {
+	// Only fields that the command line can set; a Plan would write others too.
+	plan := struct {
 		Name     string                `yaml:"name"`
 		Kernel   *workloads.KernelSpec `yaml:"kernel,omitempty"`
 		Pre      *workloads.KernelSpec `yaml:"pre,omitempty"`
@@ -141,7 +132,15 @@ func (r Request) fromFlags() (*workloads.Plan, error) {
 		Base     string                `yaml:"base,omitempty"`
 		Patch    workloads.List        `yaml:"patch,omitempty"`
 		Workload string                `yaml:"workload"`
-	}{plan.Name, plan.Kernel, plan.Pre, plan.Post, plan.Fix, plan.Base, plan.Patch, r.Workload})
+	}{Name: "command-line", Fix: r.Fix, Base: r.Kernel.Base, Patch: r.Patches, Workload: r.Workload}
+	if r.PreImage != "" {
+		plan.Pre = &workloads.KernelSpec{Image: r.PreImage}
+		plan.Post = &workloads.KernelSpec{Image: r.PostImage}
+	}
+	if r.Kernel.Tree != "" || r.Kernel.Tarball != "" {
+		plan.Kernel = r.Kernel.spec()
+	}
+	data, err := yaml.Marshal(plan)
 	if err != nil {
 		return nil, err
 	}

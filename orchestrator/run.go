@@ -2,17 +2,18 @@ package orchestrator
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"patchproof/dmesg"
 	"patchproof/kernels"
 	"patchproof/results"
-	"patchproof/results/judge"
 	"patchproof/vm"
 	"patchproof/vm/guestimage"
 	"patchproof/workloads"
@@ -25,6 +26,7 @@ type machine struct {
 	probe    vm.ProbeResult
 	image    *guestimage.Image
 	guest    workloads.Guest
+	tools    workloads.Tools // of the image; the kernel's version is not in it
 	workload *workloads.Workload
 	match    matcher
 	// perturb is nil on plain kernels.
@@ -41,10 +43,14 @@ func (m *machine) shape() string {
 	return fmt.Sprintf("%d vCPU%s, %d MiB", m.guest.VCPUs, plural, m.guest.MemoryMiB()) + m.perturb.shape()
 }
 
+// host describes where the machine runs, for the record.
+func (m *machine) host() results.Host {
+	return results.Host{Accel: string(m.probe.Accel), CPUs: runtime.NumCPU(), Slowdown: m.probe.Slowdown,
+		Kernel: vm.HostRelease(), QEMU: qemuVersion(m.qemu)}
+}
+
 // subject is one of the kernels under test, with the workload compiled for it.
 type subject struct {
-	side   judge.Side
-	label  string
 	image  *kernels.Image
 	steps  []workloads.Step
 	record results.KernelRecord
@@ -124,20 +130,13 @@ func (r *runner) walk(ctx context.Context) (invalid string) {
 	r.stage(len(r.subject.steps)+1, "power off")
 	// The last mark follows everything that the phases made the kernel print.
 	if err := guest.Mark(ctx, markEnd); err != nil {
-		return firstOf(invalid, r.failed(ctx, err))
+		return cmp.Or(invalid, r.failed(ctx, err))
 	}
 	if err := guest.PowerOff(ctx); err != nil {
-		return firstOf(invalid, r.failed(ctx, err))
+		return cmp.Or(invalid, r.failed(ctx, err))
 	}
 	r.walked = invalid == ""
 	return invalid
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func (r *runner) spec() vm.Spec {

@@ -85,6 +85,9 @@ func (h *Harness) newMachine(ctx context.Context, w *workloads.Workload, kernel 
 	if m.image, err = h.guestImage(ctx, w.HostTools()); err != nil {
 		return nil, err
 	}
+	if m.tools, err = guestTools(ctx, m.image.Tools); err != nil {
+		return nil, err
+	}
 	h.emit(Event{Task: "accelerator", Stage: "probe"})
 	begin := time.Now()
 	m.probe, err = vm.ProbeAccelerator(ctx, vm.ProbeOptions{QEMU: h.QEMU, CacheDir: h.CacheDir, Kernel: kernel, Force: forced(m.guest.Accel)})
@@ -118,17 +121,14 @@ func (h *Harness) guestImage(ctx context.Context, tools []string) (*guestimage.I
 // newSubject compiles the machine's workload for one kernel. oldest is the
 // release of the oldest kernel of the campaign: both sides get the file system
 // that the older one can mount, or they would not be tested with the same one.
-func (h *Harness) newSubject(ctx context.Context, m *machine, side judge.Side, name string, image *kernels.Image, oldest string) (*subject, error) {
+func newSubject(m *machine, name string, image *kernels.Image, oldest string) (*subject, error) {
 	for _, symbol := range m.workload.Requires {
 		if value, known := image.Option(symbol); known && value != "y" {
 			return nil, inputError(fmt.Errorf("the %s kernel %s has %s=%s, and workload %s needs it built in: add a config fragment with %s=y",
 				name, image.Release, symbol, value, m.workload.Name, symbol))
 		}
 	}
-	tools, err := guestTools(ctx, m.image.Tools)
-	if err != nil {
-		return nil, err
-	}
+	tools := m.tools
 	tools.KernelMajor, tools.KernelMinor, _ = kernels.Version(oldest)
 	steps, err := workloads.Compile(m.workload, tools)
 	if err != nil {
@@ -138,7 +138,7 @@ func (h *Harness) newSubject(ctx context.Context, m *machine, side judge.Side, n
 	if err != nil {
 		return nil, err
 	}
-	return &subject{side: side, label: name, image: image, steps: steps, record: record}, nil
+	return &subject{image: image, steps: steps, record: record}, nil
 }
 
 // older returns the release of the older of two kernels. An unknown version is

@@ -24,8 +24,8 @@ type SingleRequest struct {
 	Guest     workloads.Guest
 	Repeat    int // runs; 0 means 1
 	Jobs      int // make -j; 0 means one per CPU
-	// Perturb is nil for a plain kernel. Without paths, the folders that
-	// Patches change are perturbed.
+	// Perturb is nil for a plain kernel. Without paths they are found in
+	// Patches, see pathsOf.
 	Perturb *workloads.Perturb
 	// Seed is given to every run of a perturbed kernel; 0 means that each gets
 	// its own.
@@ -94,7 +94,7 @@ func (h *Harness) single(ctx context.Context, r SingleRequest) (*machine, *subje
 		return nil, nil, err
 	}
 	m.perturb = perturb
-	s, err := h.newSubject(ctx, m, judge.Pre, "", image, image.Release)
+	s, err := newSubject(m, "", image, image.Release)
 	return m, s, err
 }
 
@@ -117,7 +117,7 @@ func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount i
 	}
 	record := results.Campaign{Format: results.FormatVersion, Command: h.Command, Version: h.Version,
 		Started: time.Now(), Workload: m.workload.Name, Shape: m.shape(), Pre: s.record, Signatures: m.match.signatures, Perturb: m.perturb.record(),
-		Host: results.Host{Accel: string(m.probe.Accel), Slowdown: m.probe.Slowdown, Kernel: hostRelease(), QEMU: qemuVersion(h.QEMU)}}
+		Host: m.host()}
 	writer, err := store.Create(&record)
 	if err != nil {
 		return nil, "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (h *Harness) prepare(ctx context.Context, plan *workloads.Plan) (*campaign,
 	c.machine.perturb = perturb
 	c.sides = map[judge.Side]*subject{}
 	for side, k := range map[judge.Side]builtKernel{judge.Pre: pre, judge.Post: post} {
-		if c.sides[side], err = h.newSubject(ctx, c.machine, side, k.name, k.image, older(pre.image.Release, post.image.Release)); err != nil {
+		if c.sides[side], err = newSubject(c.machine, k.name, k.image, older(pre.image.Release, post.image.Release)); err != nil {
 			return nil, err
 		}
 	}
@@ -151,10 +152,9 @@ func (c *campaign) describe() error {
 	if err != nil {
 		return err
 	}
-	host := results.Host{Accel: string(m.probe.Accel), CPUs: runtime.NumCPU(), Slowdown: m.probe.Slowdown, Kernel: hostRelease(), QEMU: qemuVersion(c.h.QEMU)}
 	c.record = results.Campaign{
 		Format: results.FormatVersion, Command: c.h.Command, Version: c.h.Version, Started: c.began,
-		Host: host, Workload: m.workload.Name, Shape: m.shape(),
+		Host: m.host(), Workload: m.workload.Name, Shape: m.shape(),
 		Pre: c.sides[judge.Pre].record, Post: c.sides[judge.Post].record,
 		Signatures: m.match.signatures, Rules: c.rules, Plan: plan, Perturb: m.perturb.record(),
 		PatchTitle: patchTitle(c.sides[judge.Pre].image.Provenance, c.sides[judge.Post].image.Provenance),
@@ -333,14 +333,6 @@ func (c *campaign) close() (*results.Summary, error) {
 	return &summary, nil
 }
 
-func hostRelease() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return ""
-	}
-	return unix.ByteSliceToString(u.Release[:])
-}
-
 func qemuVersion(path string) string {
 	if path == "" {
 		path = "qemu-system-x86_64"
@@ -349,14 +341,6 @@ func qemuVersion(path string) string {
 	if err != nil {
 		return ""
 	}
-	return firstLine(out)
-}
-
-func firstLine(s string) string {
-	for i, r := range s {
-		if r == '\n' {
-			return s[:i]
-		}
-	}
-	return s
+	line, _, _ := strings.Cut(out, "\n")
+	return line
 }

@@ -5,13 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"patchproof/vm/internal/atomicfile"
 )
 
 // probeCache keeps one answer. Its file is named after everything that the
@@ -26,7 +27,7 @@ func newProbeCache(dir, qemuVersion, force string, kvmError error) probeCache {
 		return probeCache{}
 	}
 	key := sha256.Sum256([]byte(strings.Join([]string{
-		hostRelease(), qemuVersion, hostCPU(), force, fmt.Sprint(kvmError),
+		HostRelease(), qemuVersion, hostCPU(), force, fmt.Sprint(kvmError),
 	}, "\n")))
 	return probeCache{path: filepath.Join(dir, "accelerator-"+hex.EncodeToString(key[:8])+".json")}
 }
@@ -49,37 +50,18 @@ func (c probeCache) load() (ProbeResult, bool) {
 }
 
 // store writes the answer, atomically.
-func (c probeCache) store(res ProbeResult) (err error) {
+func (c probeCache) store(res ProbeResult) error {
 	if c.path == "" {
 		return nil
-	}
-	data, err := json.MarshalIndent(res, "", "\t")
-	if err != nil {
-		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(c.path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(c.path), ".accelerator-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	if _, err := tmp.Write(append(data, '\n')); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), c.path)
+	return atomicfile.WriteJSON(c.path, ".accelerator-*", res)
 }
 
-// hostRelease is the host kernel's release, as uname -r has it.
-func hostRelease() string {
+// HostRelease is the host kernel's release, as uname -r has it.
+func HostRelease() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return ""

@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"time"
+
+	"patchproof/vm/internal/atomicfile"
 )
 
 // input is a host file that an image was made from. Comparing size and
@@ -86,29 +86,11 @@ func lookUp(indexPath, cacheDir string, tools []tool) (*Image, bool) {
 }
 
 // remember writes the index of an image, atomically.
-func remember(indexPath string, img *Image, inputs []input) (err error) {
+func remember(indexPath string, img *Image, inputs []input) error {
 	st, err := os.Stat(img.Path)
 	if err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(index{ID: img.ID, Size: st.Size(), Tools: img.Tools, Inputs: inputs}, "", "\t")
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(indexPath), ".guest-*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	if _, err := tmp.Write(append(data, '\n')); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), indexPath)
+	return atomicfile.WriteJSON(indexPath, ".guest-*.tmp",
+		index{ID: img.ID, Size: st.Size(), Tools: img.Tools, Inputs: inputs})
 }
