@@ -184,12 +184,18 @@ func TestByHand(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	typed := make(chan struct{})
 	go func() {
+		defer close(typed)
 		// What is typed before the shell is there is lost, and so may be the
 		// first character.
 		line := "\n\necho in$((40+2))side\n"
-		for ctx.Err() == nil {
-			time.Sleep(500 * time.Millisecond)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(500 * time.Millisecond):
+			}
 			if strings.Contains(out.text(), "in42side") {
 				line = "\n\npoweroff -f\n"
 			}
@@ -201,6 +207,8 @@ func TestByHand(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+	cancel()
+	<-typed
 	if !strings.Contains(out.text(), "in42side") {
 		t.Errorf("no shell on the console:\n%s", out.text())
 	}
