@@ -115,7 +115,7 @@ func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount i
 	if err != nil {
 		return nil, "", err
 	}
-	record := results.Campaign{Format: results.FormatVersion, Command: h.Command, Version: h.Version,
+	record := results.Campaign{Format: results.FormatVersion, Kind: results.KindRun, Command: h.Command, Version: h.Version,
 		Started: time.Now(), Workload: m.workload.Name, Shape: m.shape(), Pre: s.record, Signatures: m.match.signatures, Perturb: m.perturb.record(),
 		Host: m.host()}
 	writer, err := store.Create(&record)

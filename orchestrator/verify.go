@@ -153,7 +153,7 @@ func (c *campaign) describe() error {
 		return err
 	}
 	c.record = results.Campaign{
-		Format: results.FormatVersion, Command: c.h.Command, Version: c.h.Version, Started: c.began,
+		Format: results.FormatVersion, Kind: results.KindVerify, Command: c.h.Command, Version: c.h.Version, Started: c.began,
 		Host: m.host(), Workload: m.workload.Name, Shape: m.shape(),
 		Pre: c.sides[judge.Pre].record, Post: c.sides[judge.Post].record,
 		Signatures: m.match.signatures, Rules: c.rules, Plan: plan, Perturb: m.perturb.record(),

@@ -27,7 +27,7 @@ func Load(dir string) (*Campaign, []Run, error) {
 		return nil, nil, err
 	}
 	var runs []Run
-	for _, side := range []judge.Side{judge.Pre, judge.Post} {
+	for _, side := range allSides {
 		found, warnings, err := loadSide(filepath.Join(dir, string(side)), side)
 		if err != nil {
 			return nil, nil, err

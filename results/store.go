@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -89,6 +91,32 @@ func validID(id string) bool {
 	return id != "" && !unfit.MatchString(id) && !strings.HasPrefix(id, ".")
 }
 
+// Reopen continues a campaign that has ended or was broken off: new runs get
+// the numbers after those that are there, readable or not. It returns the
+// campaign and its runs as Load does.
+func Reopen(dir string) (*CampaignWriter, *Campaign, []Run, error) {
+	c, runs, err := Load(dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	w := &CampaignWriter{dir: dir, next: map[judge.Side]int{}}
+	for _, r := range runs {
+		w.index = max(w.index, r.Index)
+	}
+	for _, side := range allSides {
+		entries, err := os.ReadDir(filepath.Join(dir, string(side)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, nil, fmt.Errorf("continue campaign %s: %w", dir, err)
+		}
+		for _, e := range entries {
+			if n, err := strconv.Atoi(e.Name()); err == nil {
+				w.next[side] = max(w.next[side], n)
+			}
+		}
+	}
+	return w, c, runs, nil
+}
+
 // CampaignWriter writes one campaign; safe for use by several goroutines.
 type CampaignWriter struct {
 	dir   string
@@ -108,8 +136,8 @@ func (w *CampaignWriter) Update(c *Campaign) error {
 // StartRun makes the folder of the next run of r.Side and records the start. It
 // fills in ID, Index, Dir and, when it is zero, Started.
 func (w *CampaignWriter) StartRun(r Run) (*RunWriter, error) {
-	if r.Side != judge.Pre && r.Side != judge.Post {
-		return nil, fmt.Errorf("start a run: side %q is neither %s nor %s", r.Side, judge.Pre, judge.Post)
+	if !slices.Contains(allSides, r.Side) {
+		return nil, fmt.Errorf("start a run: side %q is none of %v", r.Side, allSides)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -299,3 +299,37 @@ func FuzzDecodeEvents(f *testing.F) {
 }
 
 func stripTimes(r Run) Run { r.Started = time.Time{}; return r }
+
+func TestReopenContinuesNumbers(t *testing.T) {
+	store, err := OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := store.Create(&Campaign{Kind: KindBisect, Workload: "w"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := w.StartRun(Run{Side: Single, Commit: "c0ffee"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A folder whose record cannot be read keeps its number.
+	if err := os.Mkdir(filepath.Join(w.Dir(), string(Single), "007"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	again, c, runs, err := Reopen(w.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Kind != KindBisect || len(runs) != 2 || len(c.Warnings) != 1 {
+		t.Errorf("kind %q, %d runs, warnings %q", c.Kind, len(runs), c.Warnings)
+	}
+	r, err := again.StartRun(Run{Side: Single, Commit: "c0ffee"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Run(); got.ID != "run-008" || got.Index != 3 || got.Commit != "c0ffee" {
+		t.Errorf("got run %s, index %d, commit %q", got.ID, got.Index, got.Commit)
+	}
+}

@@ -31,8 +31,11 @@ type Host struct {
 // Campaign is all that is known of a campaign apart from its runs.
 type Campaign struct {
 	// Format is the version of the folder's layout, FormatVersion when written.
-	Format  int       `json:"format"`
-	ID      string    `json:"id"`
+	Format int    `json:"format"`
+	ID     string `json:"id"`
+	// Kind is what the campaign is; empty in folders of the first versions,
+	// which had verifications and single runs only.
+	Kind    Kind      `json:"kind,omitempty"`
 	Command []string  `json:"command"`
 	Version string    `json:"version,omitempty"` // of patchproof
 	Started time.Time `json:"started"`
@@ -63,6 +66,24 @@ type Campaign struct {
 	// Dir is the campaign's folder.
 	Dir string `json:"-"`
 }
+
+// Kind says which command's runs a campaign holds.
+type Kind string
+
+// The kinds of campaigns.
+const (
+	KindVerify Kind = "verify" // two kernels, runs of sides judge.Pre and judge.Post
+	KindRun    Kind = "run"    // one kernel, runs of side judge.Pre
+	KindBisect Kind = "bisect" // many commits, runs of side Single with Commit set
+	KindMatrix Kind = "matrix" // many cells, runs of side Single with Cell set
+)
+
+// Single is the side of runs that belong to no pair: those of a bisection and of
+// a matrix.
+const Single judge.Side = "run"
+
+// allSides are all sides that a campaign's folder can hold.
+var allSides = []judge.Side{judge.Pre, judge.Post, Single}
 
 // FormatVersion is the version of the layout that this package writes.
 const FormatVersion = 1
@@ -122,6 +143,10 @@ type Run struct {
 	ID    string     `json:"id"` // "pre-001"
 	Side  judge.Side `json:"side"`
 	Index int        `json:"index"` // order of start within the campaign, from 1
+	// Commit is the full object name of the kernel's commit, in a bisection.
+	Commit string `json:"commit,omitempty"`
+	// Cell is the key of the matrix cell that the run belongs to, in a matrix.
+	Cell string `json:"cell,omitempty"`
 
 	Kernel  KernelRecord `json:"kernel"`
 	Seed    uint64       `json:"seed,omitempty"` // of a perturbed kernel
