@@ -17,6 +17,10 @@ func (h *Harness) ConfirmPlain(ctx context.Context, plan *workloads.Plan, pertur
 	if perturbed.Campaign.Perturb == nil {
 		return inputError(errors.New("--confirm-plain is for perturbed kernels: give --perturb as well"))
 	}
+	if perturbed.Campaign.Stopped == stoppedByUser {
+		perturbed.Warnings = append(perturbed.Warnings, "not confirmed on plain kernels: "+stoppedByUser)
+		return nil
+	}
 	plain := *plan
 	SetPerturb(&plain, nil)
 	if plain.Budget > 0 {
@@ -27,8 +31,10 @@ func (h *Harness) ConfirmPlain(ctx context.Context, plan *workloads.Plan, pertur
 		}
 	}
 	var err error
-	perturbed.Plain, err = h.Verify(ctx, &plain)
-	return err
+	if perturbed.Plain, err = h.Verify(ctx, &plain); err != nil {
+		return fmt.Errorf("confirming the verdict on plain kernels: %w", err)
+	}
+	return nil
 }
 
 // SetPerturb makes both kernels of a plan perturbed in the same way, or plain.

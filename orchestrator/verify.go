@@ -309,12 +309,15 @@ func (c *campaign) settled() bool {
 	return c.record.Failed != "" || judge.Judge(results.EvidenceOf(c.runs), c.rules).Decided
 }
 
+// stoppedByUser is why a campaign ended early when a signal came.
+const stoppedByUser = "stopped by the user"
+
 // stopped records why the campaign ended when the judge did not end it.
 func (c *campaign) stopped(ctx context.Context, cause error) {
 	switch {
 	case c.settled():
 	case ctx.Err() != nil:
-		c.record.Stopped = "stopped by the user"
+		c.record.Stopped = stoppedByUser
 	case errors.Is(cause, errBudget):
 		c.record.Stopped = fmt.Sprintf("the time budget of %v is used up", time.Duration(c.plan.Budget))
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -54,10 +55,11 @@ inconclusive, 4 the infrastructure failed.`,
 			}
 			summary, err := verify(cmd, h, r, confirm)
 			done()
-			if err != nil {
+			if summary == nil {
 				return err
 			}
-			return printSummary(cmd, summary, format, results.TextOptions{TestedBy: tested, Verbose: verbose})
+			// A confirmation that failed does not take the verdict away.
+			return cmp.Or(err, printSummary(cmd, summary, format, results.TextOptions{TestedBy: tested, Verbose: verbose}))
 		},
 	}
 	f := cmd.Flags()
