@@ -28,13 +28,14 @@ type item struct {
 const (
 	maxBlockLines = 4000
 	maxBlockItems = 2000
-	maxBlockGap   = 60 // lines of its caller that are not part of it
-	maxBlockSpan  = 30 // seconds without a line that is part of it
-	maxFar        = 2  // such lines in a row
-	maxProofLine  = 20 // lines after the header in which a proof must begin
-	maxNested     = 2  // reports inside a report
-	maxCutHere    = 12 // lines between "cut here" and the header
-	maxTail       = 12 // lines after the end in which a panic still belongs to it
+	maxBlockGap   = 60  // lines of its caller that are not part of it
+	maxSummaryGap = 300 // lines between the number of leaks and the leaks
+	maxBlockSpan  = 30  // seconds without a line that is part of it
+	maxFar        = 2   // such lines in a row
+	maxProofLine  = 20  // lines after the header in which a proof must begin
+	maxNested     = 2   // reports inside a report
+	maxCutHere    = 12  // lines between "cut here" and the header
+	maxTail       = 12  // lines after the end in which a panic still belongs to it
 	maxBlockBytes = 4 << 20
 )
 
@@ -76,6 +77,7 @@ type block struct {
 	ended       bool // the end mark was seen
 	tail        int  // lines since the end mark
 	panicked    bool
+	waiting     bool // another report has the turn, see turns.go
 	closed      bool // takes no more lines
 	discard     bool // a replay of a report
 	dropped     bool // messages were lost inside

@@ -13,10 +13,11 @@ var (
 	lockAt   = regexp.MustCompile(`\bat: ` + pcPattern + `?(?P<func>[A-Za-z_][\w.$]*)\+0x`)
 	access   = regexp.MustCompile(`\b(Read|Write) (?:of size|at addr) `)
 	taskLine = regexp.MustCompile(`\bby task (.{1,40})/(\d+)`)
-	lastFunc = regexp.MustCompile(`last function: ([A-Za-z_]\w*)`)
+	lastFunc = regexp.MustCompile(`(?:last function: |\bworkfn=)([A-Za-z_]\w*)`)
 	sawSrc   = regexp.MustCompile(`^` + srcPattern + ` `)
 	lockTask = regexp.MustCompile(`^(\S.{0,39}?)/(\d+) (?:is trying to|just changed the state|is leaving the kernel|is freeing memory|\[HC\d)`)
 	leakTask = regexp.MustCompile(`^comm "(.{1,40})", pid (\d+)`)
+	atomTask = regexp.MustCompile(`^in_atomic\(\): .*\bpid: (\d+), name: (.{1,40})$`)
 	relLine  = regexp.MustCompile(`^(\d+\.\d+\.\S+) #\d+ (Not tainted|Tainted: [A-Z ()]*[A-Z()])`)
 	notTaint = regexp.MustCompile(`^(Not tainted|Tainted: [A-Z ()]*[A-Z()])  *(\d+\.\d+\S*)`)
 )
@@ -34,7 +35,7 @@ func (b *block) readFacts(text []byte) {
 			b.setTask(string(m[1]), string(m[2]))
 		}
 	}
-	if b.lastFunction == "" && bytes.HasPrefix(text, []byte("last function: ")) {
+	if b.lastFunction == "" && (bytes.HasPrefix(text, []byte("last function: ")) || bytes.HasPrefix(text, []byte("preempt="))) {
 		if m := lastFunc.FindSubmatch(text); m != nil {
 			b.lastFunction = string(m[1])
 		}
@@ -77,6 +78,10 @@ func (b *block) readTask(text []byte) {
 	case c == 'c' && text[5] == '"' && b.comm == "": // kmemleak
 		if m := leakTask.FindSubmatch(text); m != nil {
 			b.setTask(string(m[1]), string(m[2]))
+		}
+	case c == 'i' && text[1] == 'n' && b.comm == "": // sleeping in an invalid context
+		if m := atomTask.FindSubmatch(text); m != nil {
+			b.setTask(string(m[2]), string(m[1]))
 		}
 	case isDigit(c) && b.release == "":
 		if m := relLine.FindSubmatch(text); m != nil {

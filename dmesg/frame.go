@@ -40,12 +40,15 @@ func parseFrame(body []byte) (frames []Frame, ok bool) {
 	return []Frame{f}, true
 }
 
-// isBareFrame accepts a frame whose indentation a log daemon has removed: the
-// symbol with offset and size is all that the line holds, except for a module.
+// isBareFrame accepts a frame whose indentation a log daemon or a mail program
+// has removed: the symbol with offset and size is all that the line holds, except
+// for a module or a place in the source.
 func isBareFrame(b []byte) bool {
 	b = bytes.TrimPrefix(b, []byte("? "))
 	if end := bytes.IndexByte(b, ' '); end >= 0 {
-		if tail := b[end+1:]; len(tail) < 3 || tail[0] != '[' || tail[len(tail)-1] != ']' {
+		tail := b[end+1:]
+		_, _, source := splitSource(string(tail))
+		if module := len(tail) > 2 && tail[0] == '[' && tail[len(tail)-1] == ']'; !module && !source {
 			return false
 		}
 		b = b[:end]

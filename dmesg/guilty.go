@@ -1,6 +1,9 @@
 package dmesg
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // guilty returns the function to blame, as titles show it, and the raw name of
 // the function that the header or the instruction pointer names.
@@ -65,8 +68,12 @@ func (b *block) doubtful() string {
 // skipped says whether a function is a helper for this kind of report.
 func (b *block) skipped(base string) bool {
 	switch b.rule.guilt {
-	case guiltHeader, guiltLockAt, guiltLast:
+	case guiltHeader, guiltLast:
 		return false
+	case guiltLockAt:
+		if b.namesLock() {
+			return false
+		}
 	case guiltHung:
 		if isMeetingPoint(base) {
 			return false
@@ -105,7 +112,11 @@ func (b *block) candidates() []string {
 	case guiltFirst:
 		return withName(header, b.firstFrames())
 	case guiltStall:
-		return b.belowDispatcher(b.fromIP())
+		stack := b.fromIP()
+		if slices.ContainsFunc(stack, isWatchdog) { // its own stack on top of the stuck one
+			stack = b.interruptedStack()
+		}
+		return b.belowDispatcher(stack)
 	case guiltRCU:
 		return b.belowDispatcher(b.interruptedStack())
 	case guiltHung:
@@ -277,58 +288,6 @@ func (b *block) nextFrames(i int) []string {
 	return nil
 }
 
-// interruptMarks are the functions through which a timer interrupt or NMI
-// comes in; what it interrupted stands after them.
-var interruptMarks = [...]string{"apic_timer_interrupt", "el1h_64_irq", "el1_irq", "handle_exception", "ret_from_exception"}
-
-// interruptedStack is the stack that the timer interrupt of an RCU stall cut into.
-func (b *block) interruptedStack() []string {
-	at := -1
-	for i, it := range b.items {
-		if it.kind == itemFrame && !it.frame.Unreliable && containsAny(it.frame.Function, interruptMarks[:]) {
-			at = i
-			if i+1 < len(b.items) && b.items[i+1].kind == itemFrame && containsAny(b.items[i+1].frame.Function, interruptMarks[:]) {
-				continue // sysvec_... calls asm_sysvec_...
-			}
-			break
-		}
-		if it.kind == itemSection && strings.HasPrefix(it.label, "exception stack") {
-			at = i
-			break
-		}
-	}
-	if at >= 0 {
-		if names := b.run(at + 1); len(names) > 0 {
-			return names
-		}
-	}
-	if names := b.afterSection("nmi backtrace for"); names != nil {
-		return names
-	}
-	return b.withoutGracePeriodThread()
-}
-
-// withoutGracePeriodThread is the first stack that is not that of RCU's own
-// thread, which is shown because it starves and does nothing wrong.
-func (b *block) withoutGracePeriodThread() []string {
-	own := false
-	for i, it := range b.items {
-		switch it.kind {
-		case itemSection:
-			own = strings.Contains(it.label, "grace-period kthread")
-		case itemIP, itemTrace:
-			if own {
-				own = it.kind == itemIP
-				continue
-			}
-			if names := b.run(i); len(names) > 0 {
-				return names
-			}
-		}
-	}
-	return nil
-}
-
 func containsAny(s string, parts []string) bool {
 	for _, p := range parts {
 		if strings.Contains(s, p) {
@@ -336,32 +295,6 @@ func containsAny(s string, parts []string) bool {
 		}
 	}
 	return false
-}
-
-// belowDispatcher picks the function that the first dispatcher in the stack
-// called, then the rest of the stack as a fallback.
-func (b *block) belowDispatcher(stack []string) []string {
-	previous := ""
-	for _, name := range stack {
-		base := baseFunction(name)
-		if b.skipped(base) {
-			continue
-		}
-		if selfTests.has(base) {
-			return []string{base}
-		}
-		if short := titleFunction(base); stallAnchors.has(short) || stallAnchors.has(base) {
-			if strings.Contains(base, "smp_call_function") {
-				return []string{"smp_call_function"}
-			}
-			if previous == "" {
-				return []string{base}
-			}
-			return []string{previous}
-		}
-		previous = base
-	}
-	return stack
 }
 
 func isMeetingPoint(base string) bool {

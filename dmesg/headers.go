@@ -15,7 +15,7 @@ func (p *Parser) boot(l *logLine) {
 		rest = rest[:i]
 	}
 	p.flushAll()
-	p.running, p.ending = false, false
+	p.running, p.ending, p.leaks = false, false, false
 	p.release, p.tainting = sanitizeLine(string(rest[:min(len(rest), 100)])), false
 }
 
@@ -25,8 +25,11 @@ func (p *Parser) cutHere(l *logLine, raw []byte) {
 		if b.awaitsWarning() {
 			return // the next header decides
 		}
-		b.interrupted = !b.ended
-		b.closed = true
+		if b.rule == nil {
+			b.closed = true
+		} else {
+			interrupt(b)
+		}
 	}
 	p.push(newBlock(l, p.opts.maxText), raw, l)
 }
@@ -46,7 +49,7 @@ func isSlubWarning(rule *compiledRule, groups map[string]string) bool {
 // current is the open report of the line's caller.
 func (p *Parser) current(l *logLine) *block {
 	for i := len(p.open) - 1; i >= 0; i-- {
-		if b := p.open[i]; !b.closed && b.from == l.from {
+		if b := p.open[i]; !b.closed && !b.waiting && b.from == l.from {
 			return b
 		}
 	}
@@ -62,11 +65,17 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 		return false
 	}
 	p.ending = p.ending || rule.kind == KindPanic
+	if rule.kind == KindMemoryLeak && !p.countLeak(rule) {
+		return true
+	}
 	b := p.current(l)
 	if rule.sev == SeverityLow && rule.ending == endLine {
 		return p.aside(l, b, rule, groups, raw)
 	}
 	if b != nil && b.rule == nil { // the header after "cut here"
+		if rule.noise {
+			return false
+		}
 		if p.replayed(l) {
 			b.discard, b.closed = true, true
 			return true
@@ -79,6 +88,9 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 	}
 	if b == nil && rule.join == joinAlways && rule.cut {
 		b = p.lastOpen() // a panic that another CPU or context prints
+	}
+	if w := p.waitsFor(l, rule); w != nil && (b == nil || !joins(b, rule)) {
+		b = p.resume(w)
 	}
 	if b != nil && (joins(b, rule) || b.awaitsWarning() && isSlubWarning(rule, groups)) {
 		if rule.kind == KindPanic {
@@ -100,8 +112,24 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 	nb.dropped = l.dropped && rule.ending != endLine
 	p.push(nb, raw, l)
 	nb.readFacts(bytes.TrimSpace(l.body))
-	if rule.ending == endLine {
-		nb.closed = true
+	nb.discard = rule.noise
+	nb.closed, nb.waiting = rule.ending == endLine && !rule.summary, rule.summary
+	return true
+}
+
+// countLeak says whether a header about leaks makes a report. kmemleak counts
+// them in a line that says no more than "unreferenced object" does.
+func (p *Parser) countLeak(rule *compiledRule) bool {
+	if rule.summary {
+		shown := p.leaks
+		p.leaks = false
+		return !shown
+	}
+	p.leaks = true
+	for _, b := range p.open {
+		if b.rule != nil && b.rule.summary {
+			b.discard, b.closed, b.waiting = true, true, false
+		}
 	}
 	return true
 }
@@ -109,11 +137,14 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 // interrupt ends a report because its caller begins another. A task that fails
 // again while it prints, before it came to its trace, prints that trace later or
 // never; with caller ids the lines are known to be of the same stack, so the
-// outer report goes on too.
+// outer report goes on too. Without them it waits for its turn.
 func interrupt(b *block) {
 	b.interrupted = !b.ended
-	if b.from == (caller{}) || b.ended || b.frames > 0 || b.rule.kind == KindHungTask || b.nested >= maxNested {
+	switch {
+	case b.ended || b.frames > 0 || b.rule.kind == KindHungTask || b.rule.guilt == guiltNone || b.nested >= maxNested:
 		b.closed = true
+	case b.from == (caller{}):
+		b.waiting = true
 	}
 	b.nested++
 }
@@ -153,7 +184,8 @@ func joins(b *block, rule *compiledRule) bool {
 	case joinAlways:
 		return rule.kind == KindPanic || !b.ended && (b.rule.kind == rule.kind || b.rule.kind == KindKASAN || b.rule.kind == KindBug)
 	case joinEarly:
-		return b.frames == 0 && !b.ended && b.lines < 30 && (b.rule.kind == rule.kind || b.rule.kind == KindBug || b.rule.kind == KindOops)
+		trap := b.rule.kind == KindOops || b.rule.kind == KindBug && b.rule.ending == endTrace // BUG() is a trap
+		return b.frames == 0 && !b.ended && b.lines < 30 && (b.rule.kind == rule.kind || trap)
 	}
 	return false
 }

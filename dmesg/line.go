@@ -259,14 +259,19 @@ func timestampAt(b []byte) (int, float64) {
 			return 0, 0
 		}
 	}
-	if b[i+7] != ']' {
+	end := i + 7
+	if b[end] == '@' || b[end] == ',' { // kernels of some vendors add the CPU
+		for end++; end < len(b) && end < i+12 && isDigit(b[end]); end++ {
+		}
+	}
+	if end >= len(b) || b[end] != ']' {
 		return 0, 0
 	}
 	ts, err := strconv.ParseFloat(string(b[start:i+7]), 64)
 	if err != nil {
 		return 0, 0
 	}
-	return i + 8, ts
+	return end + 1, ts
 }
 
 // findTimestamp returns where a timestamp stands in b and where it ends, -1

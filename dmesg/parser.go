@@ -44,6 +44,7 @@ type Parser struct {
 	tainting bool     // a tainting report was seen since the last boot
 	seen     map[string]bool
 
+	leaks   bool // a leak was shown since the last line that counts them
 	running bool // a timestamp of a running system was seen since the last boot
 	ending  bool // a panic or an orderly restart was seen: a boot is expected
 }
@@ -132,7 +133,7 @@ func (p *Parser) physical(raw []byte, length int64, complete bool) {
 			b.remember([]byte{'\n'})
 		}
 	}
-	p.parts = p.mergeHeader(splitLine(raw, p.parts[:0]), hits)
+	p.parts, hits = p.mergeHeader(splitLine(raw, p.parts[:0]), hits)
 	for i := range p.parts {
 		l := &p.parts[i]
 		l.start, l.end, l.complete = start+int64(max(l.offset, 0)), p.offset, complete
@@ -144,26 +145,38 @@ func (p *Parser) physical(raw []byte, length int64, complete bool) {
 }
 
 // mergeHeader makes the parts of a physical line one message when only the
-// whole is a header: a timestamp was printed into the middle of it.
-func (p *Parser) mergeHeader(parts []logLine, hits uint64) []logLine {
+// whole is a header: a timestamp was printed into the middle of it. hits are the
+// triggers of the line, for which the whole is searched again.
+func (p *Parser) mergeHeader(parts []logLine, hits uint64) ([]logLine, uint64) {
 	if len(parts) < 2 || hits == 0 {
-		return parts
+		return parts, hits
 	}
+	for i := range parts {
+		rule, groups := p.book.match(parts[i].body, hits)
+		if rule != nil && !rule.vague() && (rule.kind != KindWarning || groups["func"] != "") {
+			return parts, hits
+		}
+	}
+	for _, glue := range []string{" ", ""} { // between words, inside a word
+		whole := joinParts(parts, glue)
+		all := p.book.scanner.scan(whole)
+		if rule, _ := p.book.match(whole, all); rule != nil && !rule.vague() && !rule.ignore {
+			parts[0].body = whole
+			return parts[:1], all
+		}
+	}
+	return parts, hits
+}
+
+func joinParts(parts []logLine, glue string) []byte {
 	var whole []byte
 	for i := range parts {
-		if rule, _ := p.book.match(parts[i].body, hits); rule != nil && !rule.cut && !rule.proof {
-			return parts
-		}
-		if i > 0 && len(whole) > 0 && whole[len(whole)-1] != ' ' {
-			whole = append(whole, ' ')
+		if i > 0 && !bytes.HasSuffix(whole, []byte(" ")) {
+			whole = append(whole, glue...)
 		}
 		whole = append(whole, parts[i].body...)
 	}
-	if rule, _ := p.book.match(whole, hits); rule == nil || rule.cut || rule.proof || rule.ignore {
-		return parts
-	}
-	parts[0].body = whole
-	return parts[:1]
+	return whole
 }
 
 // message takes one message.
@@ -185,8 +198,11 @@ func (p *Parser) message(l *logLine, hits uint64, raw []byte) {
 			}
 		}
 	}
+	p.giveTurn(l)
 	for _, b := range p.open {
-		if !b.closed && b.accept(l) {
+		if b.waiting {
+			b.wait()
+		} else if !b.closed && b.accept(l) {
 			if b.rule == nil && len(b.before) < maxCutHere {
 				b.before = append(b.before, string(l.body[:min(len(l.body), 400)]))
 			}

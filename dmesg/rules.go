@@ -36,7 +36,7 @@ const (
 	guiltFirst                 // header, then the frames that follow it
 	guiltLeak                  // the trace after "backtrace:"
 	guiltPage                  // the trace after "page last allocated"
-	guiltLast                  // "last function: name"
+	guiltLast                  // "last function: name" or "workfn=name"
 )
 
 // ending says how a report ends when it is complete.
@@ -75,6 +75,7 @@ type rule struct {
 	ending  ending
 	slub    bool // a report of SLUB, whose trace may come in a WARNING
 	join    joining
+	second  bool // of two headers that the kernel prints for one fault this is the second
 	// proof: the header's words alone prove nothing; the report counts only
 	// when a trace or registers follow.
 	proof bool
@@ -82,11 +83,19 @@ type rule struct {
 	kernelOnly bool
 	// cut: the header is what remains of a longer one.
 	cut bool
+	// summary: the line only counts reports of its kind, which may stand before
+	// or after it.
+	summary bool
+	// noise: a stack dump that is no report; its trace proves nothing about others.
+	noise bool
 	// reboot: the line is a report only in the middle of a running system.
 	reboot bool
 	// ignore: the line looks like a header and is none.
 	ignore bool
 }
+
+// vague says whether a header may be the beginning of a better known one.
+func (r *rule) vague() bool { return r.cut || r.proof || r.kernelOnly }
 
 // compiledRule is a rule with its pattern compiled.
 type compiledRule struct {
@@ -163,7 +172,7 @@ func newRuleBook(tables ...[]rule) *ruleBook {
 // first use, because a program that reads no log should not pay for it, and
 // never changes after that.
 var kernelRules = sync.OnceValue(func() *ruleBook {
-	return newRuleBook(ignoredHeaders, sanitizerHeaders, lockHeaders, warningHeaders, bugHeaders,
+	return newRuleBook(ignoredHeaders, noiseHeaders, sanitizerHeaders, lockHeaders, warningHeaders, bugHeaders,
 		trapHeaders, stallHeaders, panicHeaders, leakHeaders, quietHeaders, generalHeaders)
 })
 

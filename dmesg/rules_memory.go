@@ -24,7 +24,7 @@ var sanitizerHeaders = []rule{
 		skip: newHelperSet([]string{"*alloc_skb*", "*netlink_ack*", "*netlink_rcv_skb*", "*_encrypt", "*_decrypt", "crypto_*", "cipher_*", "drbg_*", "rng_*"})},
 	{trigger: "BUG:", pattern: `BUG: KMSAN\b:?\s*(?P<what>[a-z-]*)`, where: anywhere, cut: true,
 		kind: KindKMSAN, sev: SeverityHigh, title: "KMSAN: {what} in {func}", guilt: guiltFirst, ending: endRule},
-	{trigger: "BUG:", pattern: `BUG: KCSAN: (?P<what>[a-z-]+) in %sym%(?P<also> / [\w.]+(?:\+0x\S+)?)?`, where: anywhere,
+	{trigger: "BUG:", pattern: `BUG: KCSAN: (?P<what>(?:assert: )?[a-z-]+) in %sym%(?P<also> / [\w.]+(?:\+0x\S+)?)?`, where: anywhere,
 		kind: KindKCSAN, sev: SeverityMedium, title: "KCSAN: {what} in {func}{also}", guilt: guiltHeader, ending: endRule},
 	{trigger: "BUG:", pattern: `BUG: KCSAN\b:?\s*(?P<what>.{0,80})`, where: anywhere, cut: true,
 		kind: KindKCSAN, sev: SeverityMedium, title: "KCSAN: {what}", guilt: guiltNone, ending: endRule},
@@ -59,7 +59,7 @@ var leakHeaders = []rule{
 	{trigger: "unreferenced object", pattern: `unreferenced object 0x[0-9a-f]{8,16} \(size \d+\)`, join: joinEarly,
 		kind: KindMemoryLeak, sev: SeverityMedium, title: "memory leak in {func}", guilt: guiltLeak, skip: leakHelpers},
 	{trigger: "memory leak", pattern: `kmemleak: \d+ new suspected memory leaks`, where: anywhere,
-		kind: KindMemoryLeak, sev: SeverityMedium, title: "memory leaks suspected", guilt: guiltNone, ending: endLine},
+		kind: KindMemoryLeak, sev: SeverityMedium, title: "memory leaks suspected", guilt: guiltNone, ending: endLine, summary: true},
 }
 
 var leakHelpers = newHelperSet([]string{"*kmemleak*", "*mmap*", "*kmem*", "*slab*", "*alloc*", "*create_object*", "*idr_get*",

@@ -16,6 +16,9 @@ var stallHeaders = []rule{
 		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task hung in {func}", guilt: guiltHung, skip: hungHelpers},
 	{trigger: "INFO:", pattern: `INFO: task (?P<comm>.{1,40}):(?P<pid>\d+) can't die for more than \d+ seconds`, where: anywhere,
 		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task can't die in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*schedule*"})},
+	// Since 6.15 the task that holds the lock is shown too; the text after it is part of the same report.
+	{trigger: "INFO:", pattern: `INFO: task .{1,60}\bblocked on an? .{1,60}likely owned by task`, where: anywhere, join: joinAlways,
+		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task hung in {func}", guilt: guiltHung, skip: hungHelpers},
 	{trigger: "INFO:", pattern: `INFO: task (?:.*(?:blocked|hung)|\S+:\d+)`, where: atStart, cut: true,
 		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task hung in {func}", guilt: guiltHung, skip: hungHelpers},
 }
@@ -54,7 +57,7 @@ var quietHeaders = []rule{
 		kind: KindOOM, sev: SeverityLow, title: "out of memory: oom-killer invoked", guilt: guiltNone},
 	{trigger: "ut of memory: Kill", pattern: `(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process (?P<pid>\d+) \((?P<comm>.{1,40}?)\)`, where: atStart, join: joinAlways,
 		kind: KindOOM, sev: SeverityLow, title: "out of memory: process killed", guilt: guiltNone},
-	{trigger: "allocation failure", pattern: `(?P<comm>.{1,40}): (?:page|vmalloc|vmalloc error.*) ?allocation failure(?:[:.].*)?`, where: atStart,
+	{trigger: "allocation failure", pattern: `(?P<comm>.{1,40}): (?:page|vmalloc:?) allocation failure`, where: atStart,
 		kind: KindAllocFailure, sev: SeverityLow, title: "page allocation failure in {func}", guilt: guiltTrace},
 	{trigger: "segfault at", pattern: `(?P<comm>.{1,40})\[(?P<pid>\d+)\]: segfault at (?:.* likely on CPU (?P<cpu>\d+))?`, where: atStart,
 		kind: KindSegfault, sev: SeverityLow, title: "user program: segfault", guilt: guiltNone, ending: endLine},

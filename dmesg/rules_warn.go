@@ -13,6 +13,12 @@ var ignoredHeaders = []rule{
 	{trigger: "INFO:", pattern: `INFO: lockdep is turned off|INFO: Stall ended before|INFO: NMI handler|INFO: recovery required|took too long|INFO: sys_\w+ is not present|INFO: no syscalls can|rmt_storage:INFO|_INFO:|\w+\.INFO:`, where: anywhere, ignore: true},
 }
 
+// noiseHeaders begin stack dumps that are not reports.
+var noiseHeaders = []rule{
+	{trigger: "FAULT_", pattern: `FAULT_INJECTION: forcing a failure`, where: anywhere, noise: true},
+	{trigger: "FAULT_", pattern: `FAULT_FLAG_ALLOW_RETRY missing`, where: anywhere, noise: true},
+}
+
 // warningHeaders: WARN(), WARN_ON() and relatives in all their formats.
 //
 //	2.6, 3.x   WARNING: at FILE:LINE FUNC+0x1/0x2()
@@ -63,7 +69,7 @@ func expandWarnings(special []rule) []rule {
 		// Without CONFIG_DEBUG_BUGVERBOSE there is no source line.
 		rule{trigger: "WARNING:", pattern: cpuPart + `(?P<func>[A-Za-z_][\w.$]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+))?`, where: anywhere,
 			kind: KindWarning, sev: SeverityMedium, title: "WARNING in {func}", guilt: guiltWarn, ending: endTrace},
-		rule{trigger: "WARNING:", pattern: `WARNING: (?:CPU: ?(?P<cpu>\d+) PID: ?(?P<pid>\d+)|at (?:0x)?[0-9a-f]+ )`, where: anywhere, cut: true,
+		rule{trigger: "WARNING:", pattern: `WARNING: (?:CPU: ?(?P<cpu>\d+) ?(?:$|PID\b:? ?(?P<pid>\d*))|at (?:0x)?[0-9a-f]+ )`, where: anywhere, cut: true,
 			kind: KindWarning, sev: SeverityMedium, title: "WARNING in {func}", guilt: guiltWarn, ending: endTrace},
 		rule{trigger: "Badness at", pattern: `Badness at (?:%src%|[0-9a-f]+)`, where: atStart,
 			kind: KindWarning, sev: SeverityMedium, title: "WARNING in {func}", guilt: guiltWarn, ending: endTrace},

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +51,7 @@ Exit status: 0 no report, 1 reports found, 2 usage.`,
 	flags.StringVar(&f.source, "source", "", "kernel source tree, for the text of failed conditions")
 	flags.StringVar(&f.minSeverity, "min-severity", "medium", "leave out what is below: low, medium, high")
 	flags.StringArrayVar(&f.signatures, "signature", nil, "show only what matches: kind=,file=,function=,condition=,title= with commas between; repeatable")
-	flags.BoolVarP(&f.follow, "follow", "f", false, "go on reading as the file grows")
+	flags.BoolVarP(&f.follow, "follow", "f", false, "go on reading as the log grows; shows a report without end mark after 5 s of silence")
 	formatFlag(cmd, &f.format, "text", "json", "ndjson")
 	return cmd
 }
@@ -69,8 +67,8 @@ func (f *dmesgFlags) run(cmd *cobra.Command, name string) error {
 	}
 	defer in.Close()
 	parser := dmesg.NewParser(sink.report)
-	if f.follow && name != "-" {
-		err = follow(cmd.Context(), parser, in)
+	if f.follow {
+		err = follow(cmd.Context(), parser, in, name != "-", livePace)
 	} else {
 		_, err = io.Copy(struct{ io.Writer }{parser}, bufio.NewReaderSize(in, 1<<20))
 	}
@@ -103,22 +101,6 @@ func openLog(stdin io.Reader, name string) (io.ReadCloser, error) {
 		return nil, usage("kernel log: %s is a folder; give the console log in it", name)
 	}
 	return file, nil
-}
-
-// follow reads a file to its end and then waits for more, until ctx ends.
-func follow(ctx context.Context, w io.Writer, in io.Reader) error {
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if _, err := io.Copy(w, struct{ io.Reader }{in}); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
 }
 
 // reportSink prints reports as they are found.
