@@ -15,6 +15,9 @@ type BuildError struct {
 	Line    int    // 0 when there is none
 	Message string
 	Log     string // path of the whole output
+	// Host says that the cause lies outside the sources: a tool is missing, the
+	// disk is full, memory ran out.
+	Host bool
 }
 
 func (e *BuildError) Error() string {

@@ -18,6 +18,8 @@ type Image struct {
 	Path    string `json:"path"`
 	Vmlinux string `json:"vmlinux,omitempty"`
 	Config  string `json:"config,omitempty"`
+	// Modules is the folder of a ready image's modules, the user's own.
+	Modules string `json:"modules,omitempty"`
 	// Release is what uname -r says in the guest.
 	Release string `json:"release"`
 	// SHA256 of the file at Path, in hexadecimal.

@@ -153,7 +153,7 @@ func (m makeRun) run(ctx context.Context) error {
 		out.see(string(out.part))
 	}
 	f := out.finder.result(m.tree)
-	return &BuildError{Kernel: m.kernel, Stage: m.stage, File: f.file, Line: f.line, Message: f.message, Log: m.logPath}
+	return &BuildError{Kernel: m.kernel, Stage: m.stage, File: f.file, Line: f.line, Message: f.message, Log: m.logPath, Host: f.rank == rankCause}
 }
 
 // quoteWords writes a command line that a shell reads as the same words.

@@ -18,19 +18,10 @@ func (s *Store) importImage(ctx context.Context, spec Spec, report func(Progress
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{fmt.Sprint(recordFormat), "image"}
-	sums := map[string]string{}
-	for _, p := range []string{spec.Image, spec.Vmlinux, spec.Config} {
-		sum := ""
-		if p != "" {
-			if sum, err = s.hashes.sum(p); err != nil {
-				return nil, fmt.Errorf("kernel file %s: %w", p, bareError(err))
-			}
-		}
-		sums[p] = sum
-		parts = append(parts, sum)
+	id, sum, err := s.readyID(spec)
+	if err != nil {
+		return nil, err
 	}
-	id := digestOf(parts...)[:20]
 	if img := s.cached(id, report); img != nil {
 		return img, nil
 	}
@@ -38,9 +29,43 @@ func (s *Store) importImage(ctx context.Context, spec Spec, report func(Progress
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{ID: id, Release: h.Release, SHA256: sums[spec.Image]}
+	img := &Image{ID: id, Release: h.Release, SHA256: sum}
+	if img.Modules, err = modulesDir(spec.Modules); err != nil {
+		return nil, err
+	}
 	img.Provenance.Source = Source{Kind: SourceImage, Path: abs, SHA256: img.SHA256}
 	return s.storeReady(ctx, spec, h, img)
+}
+
+// readyID is the address of a ready image, and the hash of its file.
+func (s *Store) readyID(spec Spec) (id, imageSum string, err error) {
+	parts := []string{fmt.Sprint(recordFormat), "image"}
+	for _, p := range []string{spec.Image, spec.Vmlinux, spec.Config} {
+		sum := ""
+		if p != "" {
+			if sum, err = s.hashes.sum(p); err != nil {
+				return "", "", fmt.Errorf("kernel file %s: %w", p, bareError(err))
+			}
+		}
+		parts = append(parts, sum)
+	}
+	modules, err := modulesDir(spec.Modules)
+	if err != nil {
+		return "", "", err
+	}
+	if modules != "" {
+		parts = append(parts, modules)
+	}
+	return digestOf(parts...)[:20], parts[2], nil
+}
+
+// modulesDir is the folder of an image's modules, made absolute. They are not
+// copied: only a few of the thousands are ever used.
+func modulesDir(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	return filepath.Abs(dir)
 }
 
 func (s *Store) storeReady(ctx context.Context, spec Spec, h Header, img *Image) (*Image, error) {

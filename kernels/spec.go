@@ -20,10 +20,12 @@ const (
 // are built, an optional patch series, a configuration and make variables.
 type Spec struct {
 	// Image is a ready bzImage. Vmlinux and Config are its optional companions:
-	// the ELF file with symbols and the .config that it was built with.
+	// the ELF file with symbols and the .config that it was built with. Modules
+	// is its lib/modules/RELEASE, for one that cannot drive a guest without.
 	Image   string `yaml:"image,omitempty" json:"image,omitempty"`
 	Vmlinux string `yaml:"vmlinux,omitempty" json:"vmlinux,omitempty"`
 	Config  string `yaml:"config,omitempty" json:"config,omitempty"`
+	Modules string `yaml:"modules,omitempty" json:"modules,omitempty"`
 
 	// Tarball is a kernel source archive: .tar, .tar.gz, .tar.xz and what else
 	// the host's tar can read.
@@ -106,6 +108,7 @@ func (s Spec) checkSource() []error {
 		for _, f := range []struct{ name, value, hint string }{
 			{"vmlinux", s.Vmlinux, "a built kernel gets its own"},
 			{"config", s.Config, "use base_config for a kernel that is to be built"},
+			{"modules", s.Modules, "build in what guests need"},
 		} {
 			if f.value != "" {
 				errs = append(errs, fmt.Errorf("kernel %s %s belongs to a ready image: %s", f.name, f.value, f.hint))
@@ -179,6 +182,13 @@ func (s Spec) checkFiles() []error {
 	}
 	if !slices.Contains([]string{"", AllNoConfig, DefConfig}, s.BaseConfig) {
 		check("base_config", s.BaseConfig, " (or use allnoconfig or defconfig)")
+	}
+	if s.Modules != "" {
+		if info, err := os.Stat(s.Modules); err != nil {
+			errs = append(errs, fmt.Errorf("kernel modules %s: %w: name the folder lib/modules/RELEASE of the image", s.Modules, bareError(err)))
+		} else if !info.IsDir() {
+			errs = append(errs, fmt.Errorf("kernel modules %s is not a folder: name lib/modules/RELEASE of the image", s.Modules))
+		}
 	}
 	if s.Tree != "" {
 		if info, err := os.Stat(s.Tree); err != nil {

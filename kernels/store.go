@@ -121,6 +121,12 @@ func (s *Store) load(id string) (*Image, error) {
 	return img, nil
 }
 
+// has says whether there is an image under an ID, without reading it.
+func (s *Store) has(id string) bool {
+	_, err := os.Stat(s.path(imagesDir, id, recordFile))
+	return err == nil
+}
+
 // relocate sets the paths for the folder that the image was found in: the
 // cache may have been moved. A companion outside the folder is left as it is.
 func (i *Image) relocate(dir string) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"patchproof/kernels"
+	"patchproof/vm/guestimage"
 	"patchproof/workloads"
 )
 
@@ -27,7 +28,7 @@ func (h *Harness) Steps(ctx context.Context, plan *workloads.Plan) ([]SideSteps,
 	if err != nil {
 		return nil, inputError(err)
 	}
-	image, err := h.guestImage(ctx, w.HostTools())
+	image, err := h.guestImage(ctx, w.HostTools(), guestimage.Modules{})
 	if err != nil {
 		return nil, err
 	}

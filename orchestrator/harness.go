@@ -6,13 +6,15 @@ import (
 
 	"patchproof/kernels"
 	"patchproof/results"
+	"patchproof/vm/statecache"
 )
 
 // Harness holds what all commands share: where things are kept, which QEMU to
 // use, and who wants to see the progress. The zero value of an optional field
 // means the default.
 type Harness struct {
-	// CacheDir keeps kernels, guest images and the accelerator's answer.
+	// CacheDir keeps kernels, guest images, saved machines and the
+	// accelerator's answer.
 	CacheDir string
 	// ResultsDir keeps a folder for each campaign.
 	ResultsDir string
@@ -21,6 +23,8 @@ type Harness struct {
 	// PerturbSeed is where the seeds of perturbed runs come from; 0 means a
 	// random one.
 	PerturbSeed uint64
+	// Fork says whether runs may go on from saved machines.
+	Fork ForkMode
 	// Version of patchproof and Command line, for the record.
 	Version string
 	Command []string
@@ -36,6 +40,20 @@ type Harness struct {
 // OpenKernels opens the kernel cache.
 func (h *Harness) OpenKernels() (*kernels.Store, error) {
 	return kernels.OpenStore(filepath.Join(h.CacheDir, "kernels"))
+}
+
+// ForkMode says where runs begin.
+type ForkMode string
+
+// The modes. The zero value is ForkOff.
+const (
+	ForkAuto ForkMode = "auto" // from a saved machine where that is possible
+	ForkOff  ForkMode = "off"  // with a boot
+)
+
+// OpenStates opens the cache of saved machines.
+func (h *Harness) OpenStates() (*statecache.Cache, error) {
+	return statecache.Open(filepath.Join(h.CacheDir, "states"), 0)
 }
 
 // OpenResults opens the store of campaigns.

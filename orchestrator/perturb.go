@@ -20,7 +20,7 @@ import (
 // DefaultShare is the part of the function boundaries at which a perturbed
 // kernel yields when nothing else is said; docs/perturb.md has the
 // measurements.
-const DefaultShare = workloads.Share(0.25)
+const DefaultShare = workloads.Share(0.125)
 
 // shareUnits is the hook's unit of a share: it yields at N in 65536 calls.
 const shareUnits = 65536
@@ -112,6 +112,15 @@ func (p *perturbation) words(seed uint64) []string {
 	}
 	units := max(1, int(float64(p.share)*shareUnits+0.5))
 	return []string{fmt.Sprintf("patchproof_perturb.share=%d", units), fmt.Sprintf("patchproof_perturb.seed=%d", seed)}
+}
+
+// reseed is the command line that gives a machine that has booted the seed that
+// words gives to one that boots.
+func (p *perturbation) reseed(seed uint64) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("echo %d >/sys/module/patchproof_perturb/parameters/seed", seed)
 }
 
 // shape is the part of a machine's name that keeps perturbed and plain runs

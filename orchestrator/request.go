@@ -14,6 +14,7 @@ import (
 // KernelFlags say where a kernel comes from, as the command line gives it.
 type KernelFlags struct {
 	Image, Vmlinux, Config   string
+	Modules                  string
 	Tarball, Tree, Rev, Base string
 	BaseConfig               string
 	Fragments, Make          []string
@@ -150,7 +151,7 @@ func (r Request) fromFlags() (*workloads.Plan, error) {
 // spec is the kernel as a plan would have it, with the shipped configuration
 // when the flags give none.
 func (k KernelFlags) spec() *workloads.KernelSpec {
-	s := &workloads.KernelSpec{Image: k.Image, Vmlinux: k.Vmlinux, Config: k.Config,
+	s := &workloads.KernelSpec{Image: k.Image, Vmlinux: k.Vmlinux, Config: k.Config, Modules: k.Modules,
 		Tarball: k.Tarball, Tree: k.Tree, Rev: k.Rev, BaseConfig: k.BaseConfig, Fragments: k.Fragments, Make: k.Make}
 	if s.Image == "" && s.BaseConfig == "" && len(s.Fragments) == 0 {
 		s.Fragments = defaultFragments

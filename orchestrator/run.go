@@ -31,6 +31,8 @@ type machine struct {
 	match    matcher
 	// perturb is nil on plain kernels.
 	perturb *perturbation
+	// forked says that runs go on from saved machines, see Harness.fork.
+	forked bool
 }
 
 // shape names the machine for the record: runs on different machines are never
@@ -40,7 +42,11 @@ func (m *machine) shape() string {
 	if m.guest.VCPUs == 1 {
 		plural = ""
 	}
-	return fmt.Sprintf("%d vCPU%s, %d MiB", m.guest.VCPUs, plural, m.guest.MemoryMiB()) + m.perturb.shape()
+	shape := fmt.Sprintf("%d vCPU%s, %d MiB", m.guest.VCPUs, plural, m.guest.MemoryMiB()) + m.perturb.shape()
+	if m.forked {
+		shape += ", forked"
+	}
+	return shape
 }
 
 // host describes where the machine runs, for the record.
@@ -51,9 +57,14 @@ func (m *machine) host() results.Host {
 
 // subject is one of the kernels under test, with the workload compiled for it.
 type subject struct {
+	name   string // of the kernel in its plan; empty when it is the only one
 	image  *kernels.Image
 	steps  []workloads.Step
 	record results.KernelRecord
+	// guest is the guest image with the kernel's modules; nil for the machine's.
+	guest *guestimage.Image
+	// state is nil when runs boot.
+	state *savedState
 }
 
 // Bounds of what is kept of a command's output in a run's record; the workload
@@ -107,15 +118,17 @@ func (r *runner) stage(step int, name string) {
 	r.harness.emit(Event{Task: r.id, Run: true, Stage: name, Done: step, Total: len(r.subject.steps) + 2})
 }
 
-// walk boots the guest, goes through the phases and powers it off. It returns
-// why the run cannot count, or "".
+// walk brings the guest up, goes through the phases and powers it off. It
+// returns why the run cannot count, or "".
 func (r *runner) walk(ctx context.Context) (invalid string) {
-	r.stage(0, "boot")
+	r.stage(0, r.beginning())
+	r.keep(r.keepBaseConsole())
 	guest, err := vm.Start(ctx, r.spec())
 	if err != nil {
 		return r.failed(ctx, err)
 	}
 	defer guest.Kill()
+	r.keep(r.record.Command(guest.Command()))
 	r.nonce = guest.Nonce()
 	if err := guest.WaitReady(ctx); err != nil {
 		return r.failed(ctx, err)
@@ -140,18 +153,29 @@ func (r *runner) walk(ctx context.Context) (invalid string) {
 }
 
 func (r *runner) spec() vm.Spec {
-	m := r.machine
+	seed := r.record.Run().Seed
+	spec := r.machine.spec(r.subject, seed)
+	spec.Name, spec.Dir = r.id, r.record.Dir()
+	if state := r.subject.state; state != nil {
+		spec.Fork, spec.OnWake = state.snapshot, r.machine.perturb.reseed(seed)
+	}
+	return spec
+}
+
+// spec is the guest of one kernel, without a name and a folder.
+func (m *machine) spec(s *subject, seed uint64) vm.Spec {
 	limits := vm.DefaultLimits().Scale(m.probe.Slowdown)
+	if s.guest != nil {
+		limits.Boot *= slowStart
+	}
 	return vm.Spec{
-		Name:      r.id,
-		Kernel:    r.subject.image.Path,
-		Initrd:    m.image.Path,
-		Append:    append(m.perturb.words(r.record.Run().Seed), m.guest.Append...),
+		Kernel:    s.image.Path,
+		Initrd:    m.initrd(s).Path,
+		Append:    append(m.perturb.words(seed), m.guest.Append...),
 		MemoryMiB: m.guest.MemoryMiB(),
 		VCPUs:     m.guest.VCPUs,
 		Disks:     []vm.Disk{{SizeMiB: m.guest.DiskMiB()}},
 		Accel:     m.probe.Accel,
-		Dir:       r.record.Dir(),
 		QEMU:      m.qemu,
 		Limits:    limits,
 	}
@@ -160,6 +184,9 @@ func (r *runner) spec() vm.Spec {
 // phases walks through the steps and stops at the first that fails.
 func (r *runner) phases(ctx context.Context, guest *vm.Guest) (invalid string) {
 	for i, step := range r.subject.steps {
+		if i < r.subject.skip() {
+			continue // before the machine was saved
+		}
 		r.stage(i+1, step.Name)
 		result, err := r.phase(ctx, guest, step)
 		if err != nil {
@@ -271,7 +298,7 @@ func (r *runner) readLog(complete *bool) error {
 		return fmt.Errorf("reading console log of guest %s: %w", r.id, err)
 	}
 	dmesg.Annotate(reports, r.subject.image)
-	windows := phaseWindows(marks)
+	windows := append(r.subject.before(), phaseWindows(marks)...)
 	for _, record := range r.machine.match.records(reports, windows) {
 		r.keep(r.record.Report(record))
 	}
@@ -284,6 +311,9 @@ const consoleFile = "console.log"
 // runLine is what a progress display says of a finished run.
 func runLine(run results.Run) string {
 	line := string(run.Outcome)
+	if run.Cell != "" {
+		line = run.Cell + ": " + line
+	}
 	if run.InvalidReason != "" {
 		return line + ": " + run.InvalidReason
 	}

@@ -30,7 +30,7 @@ func (h *Harness) kernelSpec(k workloads.KernelSpec) (kernels.Spec, error) {
 		return kernels.Spec{}, inputError(err)
 	}
 	spec := kernels.Spec{
-		Image: k.Image, Vmlinux: k.Vmlinux, Config: k.Config, Tarball: k.Tarball,
+		Image: k.Image, Vmlinux: k.Vmlinux, Config: k.Config, Modules: k.Modules, Tarball: k.Tarball,
 		Tree: k.Tree, Rev: k.Rev, Patches: k.Patches, BaseConfig: k.BaseConfig,
 		Fragments: k.Fragments, Make: k.Make,
 	}
@@ -82,7 +82,7 @@ func (h *Harness) newMachine(ctx context.Context, w *workloads.Workload, kernel 
 	if m.match, err = newMatcher(w.Signatures, w.Consequences, w.Benign); err != nil {
 		return nil, err
 	}
-	if m.image, err = h.guestImage(ctx, w.HostTools()); err != nil {
+	if m.image, err = h.guestImage(ctx, w.HostTools(), guestimage.Modules{}); err != nil {
 		return nil, err
 	}
 	if m.tools, err = guestTools(ctx, m.image.Tools); err != nil {
@@ -106,10 +106,10 @@ func forced(accel string) string {
 	return accel
 }
 
-func (h *Harness) guestImage(ctx context.Context, tools []string) (*guestimage.Image, error) {
+func (h *Harness) guestImage(ctx context.Context, tools []string, modules guestimage.Modules) (*guestimage.Image, error) {
 	begin := time.Now()
 	h.emit(Event{Task: "guest image", Stage: "collect"})
-	image, err := guestimage.Build(ctx, filepath.Join(h.CacheDir, "guests"), guestimage.Spec{Tools: tools})
+	image, err := guestimage.Build(ctx, filepath.Join(h.CacheDir, "guests"), guestimage.Spec{Tools: tools, Modules: modules})
 	if err != nil {
 		h.emit(Event{Task: "guest image", Finished: true, Message: "failed"})
 		return nil, fmt.Errorf("making the guest image: %w", err)
@@ -123,7 +123,7 @@ func (h *Harness) guestImage(ctx context.Context, tools []string) (*guestimage.I
 // that the older one can mount, or they would not be tested with the same one.
 func newSubject(m *machine, name string, image *kernels.Image, oldest string) (*subject, error) {
 	for _, symbol := range m.workload.Requires {
-		if value, known := image.Option(symbol); known && value != "y" {
+		if value, known := image.Option(symbol); known && value != "y" && (value != "m" || image.Modules == "") {
 			return nil, inputError(fmt.Errorf("the %s kernel %s has %s=%s, and workload %s needs it built in: add a config fragment with %s=y",
 				name, image.Release, symbol, value, m.workload.Name, symbol))
 		}
@@ -138,7 +138,7 @@ func newSubject(m *machine, name string, image *kernels.Image, oldest string) (*
 	if err != nil {
 		return nil, err
 	}
-	return &subject{image: image, steps: steps, record: record}, nil
+	return &subject{name: name, image: image, steps: steps, record: record}, nil
 }
 
 // older returns the release of the older of two kernels. An unknown version is

@@ -77,25 +77,37 @@ func (h *Harness) buildSingle(ctx context.Context, r SingleRequest) (*kernels.Im
 	return image, perturb, err
 }
 
-// single is a kernel and a machine made ready for runs.
-func (h *Harness) single(ctx context.Context, r SingleRequest) (*machine, *subject, error) {
+// openSingle loads the workload of a request, with the request's guest.
+func openSingle(r SingleRequest) (*workloads.Workload, error) {
 	w, err := workloads.ParseWorkloadRef(r.Workload).Open(shipped(), r.Variables)
 	if err != nil {
-		return nil, nil, inputError(err)
+		return nil, inputError(err)
 	}
 	applied := *w
 	applied.Defaults = r.Guest.Over(w.Defaults)
+	return &applied, nil
+}
+
+// single is a kernel and a machine made ready for runs.
+func (h *Harness) single(ctx context.Context, r SingleRequest) (*machine, *subject, error) {
+	w, err := openSingle(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	image, perturb, err := h.buildSingle(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := h.newMachine(ctx, &applied, image.Path)
+	m, err := h.newMachine(ctx, w, image.Path)
 	if err != nil {
 		return nil, nil, err
 	}
 	m.perturb = perturb
 	s, err := newSubject(m, "", image, image.Release)
-	return m, s, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, s, h.addModules(ctx, m, s)
 }
 
 // Run does a number of runs of a workload on one kernel, one after another,
@@ -111,20 +123,26 @@ func (h *Harness) Run(ctx context.Context, r SingleRequest) ([]results.Run, stri
 
 // repeat does a number of runs on one kernel.
 func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount int) ([]results.Run, string, error) {
+	// A machine that is saved for one run costs more than it gains.
+	if runCount > 1 {
+		unfork, err := h.fork(ctx, m, s)
+		if err != nil {
+			return nil, "", err
+		}
+		defer unfork()
+	}
 	store, err := h.OpenResults()
 	if err != nil {
 		return nil, "", err
 	}
-	record := results.Campaign{Format: results.FormatVersion, Kind: results.KindRun, Command: h.Command, Version: h.Version,
-		Started: time.Now(), Workload: m.workload.Name, Shape: m.shape(), Pre: s.record, Signatures: m.match.signatures, Perturb: m.perturb.record(),
-		Host: m.host()}
+	record := h.singleRecord(m, s)
 	writer, err := store.Create(&record)
 	if err != nil {
 		return nil, "", err
 	}
 	var runs []results.Run
 	for i := range runCount {
-		w, err := writer.StartRun(results.Run{Side: judge.Pre, Kernel: s.record, Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(i)})
+		w, err := writer.StartRun(singleRun(m, s, i))
 		if err != nil {
 			return runs, writer.Dir(), err
 		}
@@ -140,6 +158,18 @@ func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount i
 	return runs, writer.Dir(), nil
 }
 
+// singleRecord is the record of a campaign with one kernel.
+func (h *Harness) singleRecord(m *machine, s *subject) results.Campaign {
+	return results.Campaign{Format: results.FormatVersion, Kind: results.KindRun, Command: h.Command, Version: h.Version,
+		Started: time.Now(), Workload: m.workload.Name, Shape: m.shape(), Pre: s.record, Signatures: m.match.signatures, Perturb: m.perturb.record(),
+		Host: m.host()}
+}
+
+// singleRun is the start of its run with the given number.
+func singleRun(m *machine, s *subject, i int) results.Run {
+	return results.Run{Side: judge.Pre, Kernel: s.record, Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(i), Forked: s.forked()}
+}
+
 // Shell boots a kernel and connects the user's terminal with a shell in the
 // guest, until the shell ends. stdin must be a terminal for line editing to
 // work; anything else is read as commands.
@@ -153,12 +183,16 @@ func (h *Harness) Shell(ctx context.Context, r SingleRequest, stdin *os.File, st
 	if err != nil {
 		return err
 	}
+	initrd, err := h.guestImageFor(ctx, m, image, shellFileSystems)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "patchproof-shell-")
 	if err != nil {
 		return fmt.Errorf("folder for the guest's console log: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	guest, err := vm.Start(ctx, vm.Spec{Name: "shell", Kernel: image.Path, Initrd: m.image.Path,
+	guest, err := vm.Start(ctx, vm.Spec{Name: "shell", Kernel: image.Path, Initrd: initrd.Path,
 		Append: m.guest.Append, MemoryMiB: m.guest.MemoryMiB(), VCPUs: m.guest.VCPUs,
 		Disks: []vm.Disk{{SizeMiB: m.guest.DiskMiB()}}, Accel: m.probe.Accel, Dir: dir, QEMU: h.QEMU,
 		Limits: vm.Limits{Boot: vm.DefaultLimits().Scale(m.probe.Slowdown).Boot}})

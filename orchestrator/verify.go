@@ -26,6 +26,12 @@ func (h *Harness) Verify(ctx context.Context, plan *workloads.Plan) (*results.Su
 	if err != nil {
 		return nil, err
 	}
+	unfork, err := h.fork(ctx, c.machine, c.sides[judge.Pre], c.sides[judge.Post])
+	if err != nil {
+		return nil, err
+	}
+	defer unfork()
+	c.describeFork()
 	if err := c.open(); err != nil {
 		return nil, err
 	}
@@ -76,6 +82,9 @@ func (h *Harness) prepare(ctx context.Context, plan *workloads.Plan) (*campaign,
 	c.sides = map[judge.Side]*subject{}
 	for side, k := range map[judge.Side]builtKernel{judge.Pre: pre, judge.Post: post} {
 		if c.sides[side], err = newSubject(c.machine, k.name, k.image, older(pre.image.Release, post.image.Release)); err != nil {
+			return nil, err
+		}
+		if err := h.addModules(ctx, c.machine, c.sides[side]); err != nil {
 			return nil, err
 		}
 	}
@@ -268,7 +277,7 @@ func (c *campaign) next(ctx context.Context) (judge.Side, bool) {
 
 func (c *campaign) start(side judge.Side) (*results.RunWriter, error) {
 	s, m := c.sides[side], c.machine
-	w, err := c.writer.StartRun(results.Run{Side: side, Kernel: s.record, Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(c.started)})
+	w, err := c.writer.StartRun(results.Run{Side: side, Kernel: s.record, Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(c.started), Forked: s.forked()})
 	if err != nil {
 		return nil, err
 	}

@@ -104,10 +104,15 @@ func JSON(w io.Writer, s Summary) error {
 		plain := documentOf(s.Plain)
 		doc.Plain = &plain
 	}
+	return encodeJSON(w, doc)
+}
+
+// encodeJSON writes one JSON document, indented and followed by a newline.
+func encodeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(doc); err != nil {
+	if err := encoder.Encode(v); err != nil {
 		return fmt.Errorf("write the JSON document: %w", err)
 	}
 	return nil
@@ -124,8 +129,7 @@ func documentOf(s *Summary) document {
 		PValue: d.PValue, NextNeed: d.NextNeed,
 		Reports: []reportDocument{}, Runs: []runDocument{}, Warnings: []string{},
 		ElapsedSeconds: c.ElapsedSeconds,
-		Campaign: campaignDocument{ID: c.ID, Dir: c.Dir, Command: append([]string{}, c.Command...), Version: c.Version, Started: c.Started,
-			Workload: c.Workload, Shape: c.Shape, PatchTitle: line(c.PatchTitle), Host: c.Host, Rules: rules, Perturb: c.Perturb},
+		Campaign:       campaignDoc(c),
 	}
 	for _, g := range GroupReports(s.Runs) {
 		doc.Reports = append(doc.Reports, reportDoc(&g))

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"patchproof/results/judge"
 )
 
 // maxRecord bounds a record that Load reads into memory, in bytes; a run's
@@ -22,24 +20,34 @@ const maxRecord = 256 << 20
 // campaign's warnings. A run whose record has no end is returned as stopped.
 // The error is about the campaign itself.
 func Load(dir string) (*Campaign, []Run, error) {
-	c, err := loadCampaign(dir)
+	c, err := LoadCampaign(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	paths, err := RunPaths(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	var runs []Run
-	for _, side := range allSides {
-		found, warnings, err := loadSide(filepath.Join(dir, string(side)), side)
+	for _, path := range paths {
+		folder := filepath.Join(dir, path)
+		r, _, warning, err := ReadRun(dir, path)
 		if err != nil {
-			return nil, nil, err
+			c.Warnings = append(c.Warnings, fmt.Sprintf("run folder %s skipped: %v", folder, err))
+			continue
 		}
-		runs = append(runs, found...)
-		c.Warnings = append(c.Warnings, warnings...)
+		if warning != "" {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("run folder %s: %s", folder, warning))
+		}
+		runs = append(runs, r)
 	}
 	slices.SortStableFunc(runs, func(a, b Run) int { return cmp.Compare(a.Index, b.Index) })
 	return c, runs, nil
 }
 
-func loadCampaign(dir string) (*Campaign, error) {
+// LoadCampaign reads what a campaign's folder says of the campaign, without its
+// runs.
+func LoadCampaign(dir string) (*Campaign, error) {
 	path := filepath.Join(dir, campaignFile)
 	data, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,6 +63,9 @@ func loadCampaign(dir string) (*Campaign, error) {
 	if c.Format > FormatVersion {
 		return nil, fmt.Errorf("%s has format %d and this patchproof knows %d: use a newer patchproof", path, c.Format, FormatVersion)
 	}
+	if c.Format < 1 {
+		return nil, fmt.Errorf("%s has format %d, which no patchproof reads: it is no campaign's record, or one from before format 1", path, c.Format)
+	}
 	c.Dir = dir
 	c.Plan, err = readBounded(filepath.Join(dir, planFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,40 +74,11 @@ func loadCampaign(dir string) (*Campaign, error) {
 	return &c, nil
 }
 
-func loadSide(dir string, side judge.Side) (runs []Run, warnings []string, err error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the %s runs: %w", side, err)
-	}
-	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		if !entry.IsDir() {
-			continue
-		}
-		r, warning, err := loadRun(path)
-		if err == nil && r.Side != side {
-			err = fmt.Errorf("its record is of a run of side %q", r.Side)
-		}
-		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("run folder %s skipped: %v", path, err))
-			continue
-		}
-		if warning != "" {
-			warnings = append(warnings, fmt.Sprintf("run folder %s: %s", path, warning))
-		}
-		runs = append(runs, r)
-	}
-	return runs, warnings, nil
-}
-
-// loadRun reads a run from its events, and from run.json when those are damaged.
-// The outcome is drawn again in either case.
-func loadRun(dir string) (r Run, warning string, err error) {
+// readRun reads a run's folder: its events, and run.json when those are damaged,
+// which the warning then says. finished says whether the record has an end. The
+// outcome is drawn again in either case.
+func readRun(dir string) (r Run, finished bool, warning string, err error) {
 	data, err := readBounded(filepath.Join(dir, eventsFile))
-	finished := false
 	if err == nil {
 		r, finished, err = decodeEvents(data)
 	}
@@ -107,7 +89,7 @@ func loadRun(dir string) (r Run, warning string, err error) {
 			finalErr = json.Unmarshal(final, &r)
 		}
 		if finalErr != nil {
-			return Run{}, "", fmt.Errorf("%s: %w", eventsFile, err)
+			return Run{}, false, "", fmt.Errorf("%s: %w", eventsFile, err)
 		}
 		warning, finished = fmt.Sprintf("%s is damaged (%v), %s was used", eventsFile, err, runFile), true
 	}
@@ -117,7 +99,7 @@ func loadRun(dir string) (r Run, warning string, err error) {
 	}
 	r.Dir = dir
 	r.classify()
-	return r, warning, nil
+	return r, finished, warning, nil
 }
 
 func readBounded(path string) ([]byte, error) {

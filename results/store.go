@@ -64,7 +64,10 @@ func (s *Store) Create(c *Campaign) (*CampaignWriter, error) {
 	if err := os.Mkdir(c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of campaign %s: %w", c.ID, err)
 	}
-	w := &CampaignWriter{dir: c.Dir, next: map[judge.Side]int{}}
+	w, err := newCampaignWriter(c.Dir)
+	if err != nil {
+		return nil, err
+	}
 	if err := writeAtomic(filepath.Join(c.Dir, planFile), c.Plan); err != nil {
 		return nil, err
 	}
@@ -99,7 +102,10 @@ func Reopen(dir string) (*CampaignWriter, *Campaign, []Run, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	w := &CampaignWriter{dir: dir, next: map[judge.Side]int{}}
+	w, err := newCampaignWriter(dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	for _, r := range runs {
 		w.index = max(w.index, r.Index)
 	}
@@ -123,6 +129,12 @@ type CampaignWriter struct {
 	mu    sync.Mutex
 	next  map[judge.Side]int // number of the side's last folder
 	index int                // of the last run started
+	hold  *os.File           // the lock that says that the campaign is running
+}
+
+func newCampaignWriter(dir string) (*CampaignWriter, error) {
+	hold, err := holdFolder(dir)
+	return &CampaignWriter{dir: dir, next: map[judge.Side]int{}, hold: hold}, err
 }
 
 // Dir is the campaign's folder.

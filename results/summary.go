@@ -60,14 +60,20 @@ func Recompute(dir string) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	return Rejudge(c, runs), nil
+}
+
+// Rejudge is Recompute of a campaign that Load has returned.
+func Rejudge(c *Campaign, runs []Run) Summary {
+	ended := *c
 	if c.Decision == nil && c.Stopped == "" && c.Failed == "" {
-		c.Stopped = "the campaign was broken off"
+		ended.Stopped = "the campaign was broken off"
 	}
-	s := Summarize(*c, runs)
+	s := Summarize(ended, runs)
 	if c.Decision != nil && c.Decision.Verdict != s.Decision.Verdict {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("the campaign's record says %s, its run folders say %s", c.Decision.Verdict, s.Decision.Verdict))
 	}
-	return s, nil
+	return s
 }
 
 // pool splits the runs into those that can be judged together and the rest.

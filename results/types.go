@@ -52,6 +52,8 @@ type Campaign struct {
 	Rules      judge.Rules       `json:"rules"`
 	// Perturb is set when both kernels were perturbed.
 	Perturb *Perturbation `json:"perturb,omitempty"`
+	// Matrix is set in a campaign of KindMatrix.
+	Matrix *MatrixRecord `json:"matrix,omitempty"`
 	// Stopped says why the campaign ended before a decision: budget, a signal.
 	Stopped string `json:"stopped,omitempty"`
 	// Failed says what in the infrastructure broke the campaign off; it makes
@@ -138,6 +140,18 @@ type PerturbStats struct {
 	Yields uint64 `json:"yields"`
 }
 
+// ForkRecord names a saved machine. The console log up to the moment when it was
+// saved is console-base.log in the run's folder; the run's own goes on from there.
+type ForkRecord struct {
+	// State is the key of everything that the machine was made from.
+	State string `json:"state"`
+	// After is the last phase that the machine had walked through, or "boot".
+	After string    `json:"after"`
+	Made  time.Time `json:"made"`
+	// Phases is what these phases did, once for all runs from this machine.
+	Phases []PhaseResult `json:"phases,omitempty"`
+}
+
 // Run is the record of one run.
 type Run struct {
 	ID    string     `json:"id"` // "pre-001"
@@ -162,6 +176,9 @@ type Run struct {
 	Failure        *GuestFailure  `json:"failure,omitempty"`
 	// Perturb is what a perturbed kernel did, nil for a plain one.
 	Perturb *PerturbStats `json:"perturb,omitempty"`
+	// Forked is the saved machine that the run went on from, nil when it
+	// booted. Phases then holds only what came after.
+	Forked *ForkRecord `json:"forked,omitempty"`
 	// Complete says that all phases ran and the end of the console log was seen.
 	Complete bool `json:"complete"`
 

@@ -17,6 +17,10 @@ type Wiring struct {
 	MonitorFD int
 	// Nonce goes to the kernel command line as patchproof.nonce.
 	Nonce string
+	// StateFD is an inherited socket that brings the state of a machine to go
+	// on from; 0 means to boot. The disks are then read and never written:
+	// what the guest writes goes to files without a name, below $TMPDIR.
+	StateFD int
 }
 
 // feature is one property of a guest that QEMU is told about.
@@ -38,13 +42,14 @@ func Arguments(spec Spec, w Wiring) []string {
 		monitor{w.MonitorFD},
 		entropy{},
 		panicDevice{},
+		savedState{w.StateFD},
 	}
 	for i := range spec.Disks {
-		path := fmt.Sprintf("disk%d.img", i)
+		path := diskName(i)
 		if i < len(w.Disks) {
 			path = w.Disks[i]
 		}
-		features = append(features, disk{index: i, path: path})
+		features = append(features, disk{index: i, path: path, overlay: w.StateFD != 0})
 	}
 	if !spec.NoNetwork {
 		features = append(features, network{})
@@ -159,15 +164,32 @@ type panicDevice struct{}
 
 func (panicDevice) args() []string { return []string{"-device", "pvpanic"} }
 
+// savedState is the state that the machine begins with.
+type savedState struct{ fd int }
+
+func (s savedState) args() []string {
+	if s.fd == 0 {
+		return nil
+	}
+	return []string{"-incoming", fmt.Sprintf("fd:%d", s.fd)}
+}
+
 // disk is a raw image that need not survive the guest: the host never flushes it.
 type disk struct {
 	index int
 	path  string
+	// overlay sends writes to a qcow2 file of QEMU's own, which has lost its
+	// name when QEMU has opened it.
+	overlay bool
 }
 
 func (d disk) args() []string {
+	options := "if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file=%s"
+	if d.overlay {
+		options = "snapshot=on," + options
+	}
 	return []string{
-		"-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file=%s", d.index, escapeComma(d.path)),
+		"-drive", fmt.Sprintf(options, d.index, escapeComma(d.path)),
 		"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", d.index),
 	}
 }

@@ -24,6 +24,9 @@ func TestArguments(t *testing.T) {
 		{"two-disks-wired", with(func(s *Spec) { s.Disks = []Disk{{64}, {128}} }), Wiring{
 			Initrd: "/proc/self/fd/4", Disks: []string{"/proc/self/fd/5", "/proc/self/fd/6"}, MonitorFD: 3, Nonce: "0123456789abcdef",
 		}},
+		{"from-a-saved-state", with(func(s *Spec) { s.Disks = []Disk{{64}} }), Wiring{
+			Disks: []string{"/proc/self/fd/5"}, MonitorFD: 3, Nonce: "0123456789abcdef", StateFD: 4,
+		}},
 		{"comma-in-disk-path", with(func(s *Spec) { s.Disks = []Disk{{64}} }), Wiring{Disks: []string{"/runs/a,b/disk0.img"}}},
 		{"shape-and-append", with(func(s *Spec) {
 			s.VCPUs, s.MemoryMiB, s.CPU = 4, 2048, "Haswell"

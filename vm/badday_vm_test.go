@@ -37,7 +37,7 @@ func wantFailure(t *testing.T, g *Guest, kind FailureKind, words ...string) {
 }
 
 // checkGone checks that a QEMU is dead and reaped.
-func checkGone(t *testing.T, pid int) {
+func checkGone(t testing.TB, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("QEMU %d is still there: %v", pid, err)

@@ -13,9 +13,12 @@ import (
 func byHand(spec Spec, qemu string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#!/bin/sh\n# Guest %s by hand: run this file with sh. The console is this terminal\n# (init starts a shell there); leaving the shell powers off. The disks are new\n# and empty.\nset -e\n", spec.Name)
+	if spec.Fork != nil {
+		b.WriteString("# The run went on from a saved state; by hand, the guest boots.\n")
+	}
 	var w Wiring
 	for i, d := range spec.Disks {
-		path := filepath.Join(spec.Dir, fmt.Sprintf("disk%d.img", i))
+		path := filepath.Join(spec.Dir, diskName(i))
 		w.Disks = append(w.Disks, path)
 		fmt.Fprintf(&b, "truncate -s %dM %s\n", d.SizeMiB, shellQuote(path))
 	}

@@ -27,9 +27,16 @@ func unnamedFile(dir string) (*os.File, error) {
 	return f, os.Remove(f.Name())
 }
 
-// sparseDisk makes the backing file of a disk.
-func sparseDisk(dir string, d Disk) (*os.File, error) {
-	f, err := unnamedFile(dir)
+// guestDisk makes the sparse backing file of a disk. It has a name only when the
+// guest is going to be saved.
+func guestDisk(spec Spec, index int) (f *os.File, err error) {
+	dir, d := spec.Dir, spec.Disks[index]
+	if spec.SaveDir == "" {
+		f, err = unnamedFile(dir)
+	} else {
+		dir = spec.SaveDir
+		f, err = os.OpenFile(filepath.Join(dir, diskName(index)), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("guest disk in %s: %w", dir, err)
 	}
@@ -40,9 +47,10 @@ func sparseDisk(dir string, d Disk) (*os.File, error) {
 }
 
 // runInitrd makes the initial ramdisk of one run: a copy of the base image with
-// the run's keys behind it.
-func runInitrd(dir, base, nonce string, keys guestimage.Keys) (_ *os.File, err error) {
-	in, err := os.Open(base)
+// the run's keys behind it, and with what a guest needs that will be saved.
+func runInitrd(spec Spec, nonce string, keys guestimage.Keys) (_ *os.File, err error) {
+	dir := spec.Dir
+	in, err := os.Open(spec.Initrd)
 	if err != nil {
 		return nil, fmt.Errorf("guest image: %w", err)
 	}
@@ -60,7 +68,11 @@ func runInitrd(dir, base, nonce string, keys guestimage.Keys) (_ *os.File, err e
 	if _, err := io.Copy(out, in); err != nil {
 		return nil, err
 	}
-	return out, guestimage.PerRun(out, nonce, keys, nil)
+	files := map[string][]byte{}
+	if spec.SaveDir != "" {
+		files[guestimage.ReseedPath] = guestimage.Reseed()
+	}
+	return out, guestimage.PerRun(out, nonce, keys, files)
 }
 
 // procFD is the path under which a child can open a descriptor that it inherits.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type Guest struct {
 	// keys and socket are for launch and attach.
 	keys   *runKeys
 	socket *qmpSocket
+	// fed is closed when a saved state has been passed to QEMU or QEMU has
+	// ended; nil when the guest boots.
+	fed <-chan struct{}
 
 	// saidReady is closed when init has said that the SSH server listens,
 	// usable when a connection stands, done when nothing is left.
@@ -121,6 +125,10 @@ func (g *Guest) Failure() *Failure {
 
 // PID is QEMU's process id.
 func (g *Guest) PID() int { return g.proc.pid() }
+
+// Command is QEMU's command line, for the record: its file descriptors are of
+// this run, see qemu-cmdline.txt for a line that can be typed.
+func (g *Guest) Command() []string { return slices.Clone(g.proc.cmd.Args) }
 
 // Nonce is what marks this run's protocol lines on the console.
 func (g *Guest) Nonce() string { return g.nonce }

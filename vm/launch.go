@@ -15,10 +15,12 @@ import (
 // firstFD is the number that exec.Cmd gives to its first extra file.
 const firstFD = 3
 
-// belongings are the open files of one guest on their way to QEMU.
+// belongings are the open files of one guest on their way to QEMU: those that
+// it boots from, or those of the state that it goes on from.
 type belongings struct {
 	socket *qmpSocket
 	initrd *os.File
+	memory *stateFeed
 	disks  []*os.File
 }
 
@@ -33,12 +35,15 @@ func gather(spec Spec, nonce string, keys *runKeys) (_ *belongings, err error) {
 	if b.socket, err = newQMPSocket(); err != nil {
 		return b, err
 	}
-	b.initrd, err = runInitrd(spec.Dir, spec.Initrd, nonce, guestimage.Keys{Host: keys.host, Authorized: keys.authorized})
+	if spec.Fork != nil {
+		return b, b.restore(spec.Fork)
+	}
+	b.initrd, err = runInitrd(spec, nonce, guestimage.Keys{Host: keys.host, Authorized: keys.authorized})
 	if err != nil {
 		return b, err
 	}
-	for _, d := range spec.Disks {
-		f, err := sparseDisk(spec.Dir, d)
+	for i := range spec.Disks {
+		f, err := guestDisk(spec, i)
 		if err != nil {
 			return b, err
 		}
@@ -47,14 +52,38 @@ func gather(spec Spec, nonce string, keys *runKeys) (_ *belongings, err error) {
 	return b, nil
 }
 
+// restore takes the files of a saved machine.
+func (b *belongings) restore(s *Snapshot) (err error) {
+	if b.memory, err = newStateFeed(s.memory); err != nil {
+		return err
+	}
+	for _, d := range s.disks {
+		f, err := reopen(d)
+		if err != nil {
+			return err
+		}
+		b.disks = append(b.disks, f)
+	}
+	return nil
+}
+
 // files lists them in the order in which QEMU inherits them.
 func (b *belongings) files() []*os.File {
-	return append([]*os.File{b.socket.listener, b.initrd}, b.disks...)
+	second := b.initrd
+	if b.memory != nil {
+		second = b.memory.far
+	}
+	return append([]*os.File{b.socket.listener, second}, b.disks...)
 }
 
 // wiring tells QEMU about them.
 func (b *belongings) wiring(nonce string) Wiring {
-	w := Wiring{MonitorFD: firstFD, Initrd: procFD(firstFD + 1), Nonce: nonce}
+	w := Wiring{MonitorFD: firstFD, Nonce: nonce}
+	if b.memory != nil {
+		w.StateFD = firstFD + 1
+	} else {
+		w.Initrd = procFD(firstFD + 1)
+	}
 	for i := range b.disks {
 		w.Disks = append(w.Disks, procFD(firstFD+2+i))
 	}
@@ -69,18 +98,20 @@ func (b *belongings) close() error {
 	if b.socket != nil {
 		errs = append(errs, b.socket.listener.Close())
 	}
-	if b.initrd != nil {
-		errs = append(errs, b.initrd.Close())
+	if b.memory != nil {
+		errs = append(errs, b.memory.close())
 	}
-	for _, d := range b.disks {
-		errs = append(errs, d.Close())
+	for _, f := range append([]*os.File{b.initrd}, b.disks...) {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // launch starts QEMU and the console pump.
 func (g *Guest) launch(ctx context.Context, qemu string) error {
-	keys, err := newRunKeys()
+	keys, err := g.spec.keys()
 	if err != nil {
 		return err
 	}
@@ -121,6 +152,8 @@ func (g *Guest) spawn(qemu string, b *belongings) (err error) {
 	cmd := exec.Command(qemu, Arguments(g.spec, b.wiring(g.nonce))...)
 	cmd.Stdout, cmd.Stderr = w, qemuLog
 	cmd.ExtraFiles = b.files()
+	// Where QEMU makes the files that overlay disks.
+	cmd.Env = append(cmd.Environ(), "TMPDIR="+g.spec.Dir)
 	g.started = time.Now()
 	g.console = &consolePump{
 		in: r, log: consoleLog, extra: g.spec.Console, start: g.started, done: make(chan struct{}),
@@ -132,13 +165,20 @@ func (g *Guest) spawn(qemu string, b *belongings) (err error) {
 	if g.proc, err = startProcess(cmd); err != nil {
 		return errors.Join(err, consoleLog.Close(), r.Close())
 	}
+	if b.memory != nil {
+		g.fed = b.memory.run()
+	}
 	go g.console.run()
 	return nil
 }
 
 // attach shakes hands with QEMU and learns which port leads to the guest.
 func (g *Guest) attach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, qmpTimeout)
+	patience := qmpTimeout
+	if g.spec.Fork != nil {
+		patience += statePatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	m, err := g.socket.connect(ctx, g.onQMP)
 	if err != nil {
@@ -148,6 +188,12 @@ func (g *Guest) attach(ctx context.Context) error {
 	g.mu.Lock()
 	g.ev.connected = true
 	g.mu.Unlock()
+	if g.spec.Fork != nil {
+		if err := m.resume(ctx); err != nil {
+			return err
+		}
+		close(g.saidReady) // before it was saved
+	}
 	port := 0
 	if g.spec.NoNetwork {
 		g.link = &sshLink{config: g.keys.config(port)}
@@ -162,6 +208,14 @@ func (g *Guest) attach(ctx context.Context) error {
 	}
 	g.link = &sshLink{config: g.keys.config(port)}
 	return nil
+}
+
+// keys are the saved machine's, which are in its memory, or new ones.
+func (s Spec) keys() (*runKeys, error) {
+	if s.Fork != nil {
+		return s.Fork.keys, nil
+	}
+	return newRunKeys()
 }
 
 // FindQEMU returns the path of the emulator: the one given, or the one in PATH.

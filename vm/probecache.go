@@ -69,6 +69,15 @@ func HostRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
+// HostBoot identifies the time since the host's last boot.
+func HostBoot() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
 // hostCPU is the first processor's name in /proc/cpuinfo.
 func hostCPU() string {
 	f, err := os.Open("/proc/cpuinfo")

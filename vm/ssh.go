@@ -32,6 +32,7 @@ type runKeys struct {
 	host       ed25519.PrivateKey
 	hostPublic ssh.PublicKey
 	client     ssh.Signer
+	clientKey  ed25519.PrivateKey
 	// authorized is the client's line for authorized_keys.
 	authorized []byte
 }
@@ -54,7 +55,7 @@ func newRunKeys() (*runKeys, error) {
 		return nil, fmt.Errorf("SSH client key: %w", err)
 	}
 	return &runKeys{
-		host: host, hostPublic: hostSigner.PublicKey(), client: signer,
+		host: host, hostPublic: hostSigner.PublicKey(), client: signer, clientKey: client,
 		authorized: bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey())),
 	}, nil
 }
@@ -118,6 +119,14 @@ func (g *Guest) keepLink(ctx context.Context) {
 			g.decide(FailureNoSSH, "init says that the SSH server listens, but it cannot be used: "+err.Error(), err)
 		}
 		return
+	}
+	if g.spec.Fork != nil {
+		if err := g.wake(ctx); err != nil {
+			if ctx.Err() == nil {
+				g.decide(FailureInit, "the saved machine could not be woken: "+err.Error(), err)
+			}
+			return
+		}
 	}
 	g.answered()
 	g.mu.Lock()

@@ -51,6 +51,9 @@ func (g *Guest) supervise(ctx context.Context) {
 func (g *Guest) finish() {
 	<-g.proc.exited
 	<-g.console.done
+	if g.fed != nil {
+		<-g.fed
+	}
 	if g.monitor != nil {
 		g.monitor.close()
 	}

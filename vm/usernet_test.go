@@ -36,5 +36,8 @@ func FuzzParseUsernet(f *testing.F) {
 		if (err == nil) != (port >= 1 && port <= 65535) {
 			t.Fatalf("port %d with error %v", port, err)
 		}
+		if hasConnections(text) && !strings.Contains(text, "TCP[") {
+			t.Fatal("a connection in a text without one")
+		}
 	})
 }

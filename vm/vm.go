@@ -93,6 +93,16 @@ type Spec struct {
 	// NoNetwork leaves the network adapter out: such a guest has no SSH and
 	// says so, which is what a kernel without a network driver does.
 	NoNetwork bool
+	// SaveDir is the folder for the state of a guest that Guest.Save is going
+	// to save; its disks are there from the start. Empty means that the guest
+	// will not be saved.
+	SaveDir string
+	// Fork is the state to go on from instead of booting; nil boots. The rest
+	// of the Spec must describe the same hardware.
+	Fork *Snapshot
+	// OnWake is a command line that runs in a guest with Fork before it is
+	// ready; when it fails, so does the guest.
+	OnWake string
 	// Limits bound the guest's time.
 	Limits Limits
 	// Console gets every console byte too; it may be nil. Its writes come
@@ -132,6 +142,11 @@ func (s Spec) validate() error {
 		return fmt.Errorf("guest %s: %d MiB of memory and %d processors: neither can be negative", s.Name, s.MemoryMiB, s.VCPUs)
 	case s.Accel != "" && s.Accel != AccelKVM && s.Accel != AccelTCG:
 		return fmt.Errorf("guest %s: unknown accelerator %q: use kvm or tcg", s.Name, s.Accel)
+	}
+	if s.Fork != nil {
+		if err := s.Fork.fits(s); err != nil {
+			return fmt.Errorf("guest %s: %w", s.Name, err)
+		}
 	}
 	for i, d := range s.Disks {
 		if d.SizeMiB <= 0 {

@@ -82,6 +82,18 @@ type decoder struct {
 // the document's own variables block; names that the block does not declare
 // are an error, unless undeclared ones are accepted by the caller beforehand.
 func (doc *document) decode(into any, vars map[string]string) (*decoder, error) {
+	d, err := doc.decoder(vars)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.value(doc.root, reflect.ValueOf(into).Elem(), ""); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// decoder returns a decoder that knows the document's variables.
+func (doc *document) decoder(vars map[string]string) (*decoder, error) {
 	d := &decoder{
 		source: source{file: doc.file, at: map[string]position{}},
 		vars:   map[string]string{}, unset: map[string]bool{}, used: map[string]bool{},
@@ -95,9 +107,6 @@ func (doc *document) decode(into any, vars map[string]string) (*decoder, error) 
 		}
 		d.vars[name] = value
 		delete(d.unset, name)
-	}
-	if err := d.value(doc.root, reflect.ValueOf(into).Elem(), ""); err != nil {
-		return nil, err
 	}
 	return d, nil
 }
@@ -138,6 +147,31 @@ func follow(n *yaml.Node) *yaml.Node {
 		return n.Alias
 	}
 	return n
+}
+
+// valueOf decodes node n into what into points at.
+func (d *decoder) valueOf(n *yaml.Node, into any, path string) *PositionError {
+	return d.value(n, reflect.ValueOf(into).Elem(), path)
+}
+
+// eachPair walks a block whose keys are names of the user's, in their order.
+// at is the path of the pair's value.
+func (d *decoder) eachPair(n *yaml.Node, path string, pair func(name string, key, value *yaml.Node, at string) *PositionError) *PositionError {
+	if n.Kind != yaml.MappingNode {
+		return d.nodeErrorf(n, "%s: expected names with values, got %s", label(path), describeNode(n))
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		at := path + "." + key.Value
+		if _, twice := d.at[at]; twice {
+			return d.nodeErrorf(key, "%s: %s is given twice", label(path), shorten(key.Value))
+		}
+		d.at[at] = position{key.Line, key.Column}
+		if err := pair(key.Value, key, n.Content[i+1], at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *decoder) nodeErrorf(n *yaml.Node, format string, args ...any) *PositionError {
@@ -207,22 +241,15 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) *PositionErro
 // stringMap checks the variables block, whose values declare has already read,
 // and records where each stands.
 func (d *decoder) stringMap(n *yaml.Node, v reflect.Value, path string) *PositionError {
-	if n.Kind != yaml.MappingNode {
-		return d.nodeErrorf(n, "%s: expected names with values, got %s", label(path), describeNode(n))
-	}
 	out := map[string]string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if _, twice := d.at[path+"."+key.Value]; twice {
-			return d.nodeErrorf(key, "%s: %s is given twice", label(path), shorten(key.Value))
+	err := d.eachPair(n, path, func(name string, _, _ *yaml.Node, _ string) *PositionError {
+		if value, set := d.vars[name]; set {
+			out[name] = value
 		}
-		d.at[path+"."+key.Value] = position{key.Line, key.Column}
-		if value, set := d.vars[key.Value]; set {
-			out[key.Value] = value
-		}
-	}
+		return nil
+	})
 	v.Set(reflect.ValueOf(out))
-	return nil
+	return err
 }
 
 // field is one field of a schema struct.

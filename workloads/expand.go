@@ -71,13 +71,14 @@ func (k KernelSpec) over(shared KernelSpec) KernelSpec {
 	case k.Image != "":
 		shared = KernelSpec{Perturb: shared.Perturb}
 	case k.Tarball != "" || k.Tree != "":
-		shared.Image, shared.Vmlinux, shared.Config = "", "", ""
+		shared.Image, shared.Vmlinux, shared.Config, shared.Modules = "", "", "", ""
 		shared.Tarball, shared.Tree, shared.Rev = "", "", ""
 	}
 	k.Name = cmpOr(k.Name, shared.Name)
 	k.Image = cmpOr(k.Image, shared.Image)
 	k.Vmlinux = cmpOr(k.Vmlinux, shared.Vmlinux)
 	k.Config = cmpOr(k.Config, shared.Config)
+	k.Modules = cmpOr(k.Modules, shared.Modules)
 	k.Tarball = cmpOr(k.Tarball, shared.Tarball)
 	k.Tree = cmpOr(k.Tree, shared.Tree)
 	k.Rev = cmpOr(k.Rev, shared.Rev)
@@ -91,35 +92,46 @@ func (k KernelSpec) over(shared KernelSpec) KernelSpec {
 	return k
 }
 
-// checkExpanded refuses a kernel that has no source, or two.
+// checkExpanded refuses a side that has no source, or two, or a patch for a
+// ready image.
 func (p *Plan) checkExpanded(side string, k KernelSpec) error {
+	// a side that has no block of its own is described by the shared one
+	at := side
+	if _, hasOwn := p.src.at[side]; !hasOwn {
+		at = "kernel"
+	}
+	if k.Image != "" && side == "post" && len(p.Patch) > 0 {
+		return p.errorf("patch", "a patch cannot be applied to a ready image; give the post kernel's source, or two images")
+	}
+	if err := checkSource(&p.src, at, side+" kernel", k); err != nil {
+		return err
+	}
+	return nil
+}
+
+// checkSource refuses a kernel that has no source, or two, or fields that do
+// not go with its source. what names it in messages.
+func checkSource(src *source, at, what string, k KernelSpec) *PositionError {
 	var sources []string
 	for _, s := range []struct{ name, value string }{{"image", k.Image}, {"tarball", k.Tarball}, {"tree", k.Tree}} {
 		if s.value != "" {
 			sources = append(sources, s.name)
 		}
 	}
-	// a side that has no block of its own is described by the shared one
-	at := side
-	if _, hasOwn := p.src.at[side]; !hasOwn {
-		at = "kernel"
-	}
 	isBuilt := len(k.Patches)+len(k.Fragments)+len(k.Make) > 0 || k.BaseConfig != "" || k.Perturb != nil
 	switch {
 	case len(sources) == 0:
-		return p.errorf(at, "the %s kernel has no source; give image, tarball, or tree with rev (in %s or in kernel)", side, side)
+		return src.errorf(at, "the %s has no source; give image, tarball, or tree with rev (there or in kernel)", what)
 	case len(sources) > 1:
-		return p.errorf(at, "the %s kernel has two sources, %s; give one", side, strings.Join(sources, " and "))
+		return src.errorf(at, "the %s has two sources, %s; give one", what, strings.Join(sources, " and "))
 	case k.Tree != "" && k.Rev == "":
-		return p.errorf(at, "the %s kernel has a tree but no rev; give rev, fix or base", side)
+		return src.errorf(at, "the %s has a tree but no rev; give one", what)
 	case k.Tree == "" && k.Rev != "":
-		return p.errorf(at+".rev", "rev needs a git tree; the %s kernel comes from %s", side, sources[0])
-	case k.Image != "" && side == "post" && len(p.Patch) > 0:
-		return p.errorf("patch", "a patch cannot be applied to a ready image; give the post kernel's source, or two images")
+		return src.errorf(at+".rev", "a revision needs a git tree; the %s comes from %s", what, sources[0])
 	case k.Image != "" && isBuilt:
-		return p.errorf(at, "the %s kernel is a ready image: patches, base_config, fragments, make and perturb are for kernels built from source", side)
-	case k.Image == "" && (k.Vmlinux != "" || k.Config != ""):
-		return p.errorf(at, "vmlinux and config go with a ready image; the %s kernel is built, use base_config and fragments", side)
+		return src.errorf(at, "the %s is a ready image: patches, base_config, fragments, make and perturb are for kernels built from source", what)
+	case k.Image == "" && (k.Vmlinux != "" || k.Config != "" || k.Modules != ""):
+		return src.errorf(at, "vmlinux, config and modules go with a ready image; the %s is built, use base_config and fragments", what)
 	}
 	return nil
 }
@@ -135,30 +147,38 @@ func concat(a, b List) List {
 // resolvePaths makes the plan's paths independent of the current folder of
 // whoever loads it: they are relative to the folder of the plan's file.
 func (p *Plan) resolvePaths() {
-	dir := filepath.Dir(p.src.file)
-	if strings.HasPrefix(p.src.file, ShippedPrefix) {
-		dir = "."
-	}
+	dir := planDir(p.src.file)
 	for _, k := range []*KernelSpec{p.Kernel, p.Pre, p.Post} {
-		if k == nil {
-			continue
-		}
-		for _, path := range []*string{&k.Image, &k.Vmlinux, &k.Config, &k.Tarball, &k.Tree} {
-			*path = resolvePath(dir, *path)
-		}
-		if k.BaseConfig != "allnoconfig" && k.BaseConfig != "defconfig" {
-			k.BaseConfig = resolvePath(dir, k.BaseConfig)
-		}
-		for _, list := range []List{k.Patches, k.Fragments} {
-			for i := range list {
-				list[i] = resolvePath(dir, list[i])
-			}
+		if k != nil {
+			k.resolvePaths(dir)
 		}
 	}
 	for i := range p.Patch {
 		p.Patch[i] = resolvePath(dir, p.Patch[i])
 	}
 	p.Workload.Path = resolvePath(dir, p.Workload.Path)
+}
+
+// planDir is the folder that a plan's paths start from.
+func planDir(file string) string {
+	if strings.HasPrefix(file, ShippedPrefix) {
+		return "."
+	}
+	return filepath.Dir(file)
+}
+
+func (k *KernelSpec) resolvePaths(dir string) {
+	for _, path := range []*string{&k.Image, &k.Vmlinux, &k.Config, &k.Modules, &k.Tarball, &k.Tree} {
+		*path = resolvePath(dir, *path)
+	}
+	if k.BaseConfig != "allnoconfig" && k.BaseConfig != "defconfig" {
+		k.BaseConfig = resolvePath(dir, k.BaseConfig)
+	}
+	for _, list := range []List{k.Patches, k.Fragments} {
+		for i := range list {
+			list[i] = resolvePath(dir, list[i])
+		}
+	}
 }
 
 func resolvePath(dir, path string) string {

@@ -144,6 +144,21 @@ func (p *Phase) Limit() time.Duration {
 	return defaultTimeout
 }
 
+// makes and mounts name the file system that the phase makes or mounts.
+func (p *Phase) makes() string {
+	if p.Mkfs == nil {
+		return ""
+	}
+	return p.Mkfs.FS
+}
+
+func (p *Phase) mounts() string {
+	if p.Mount == nil {
+		return ""
+	}
+	return p.Mount.FS
+}
+
 // actions names the action fields that are set.
 func (p *Phase) actions() []string {
 	var set []string

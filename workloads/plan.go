@@ -43,6 +43,9 @@ type Plan struct {
 	Consequences []Signature `yaml:"consequences,omitempty" json:"consequences,omitempty"`
 	Benign       []Benign    `yaml:"benign,omitempty" json:"benign,omitempty"`
 
+	// Snapshot, when given, replaces the workload's.
+	Snapshot string `yaml:"snapshot,omitempty" json:"snapshot,omitempty"`
+
 	// Confidence is asked of the verdict; the default is DefaultConfidence.
 	Confidence float64 `yaml:"confidence,omitempty" json:"confidence,omitempty"`
 	// MaxRuns limits the runs of each side; the default is DefaultMaxRuns.
@@ -67,10 +70,13 @@ type Plan struct {
 // "shipped:NAME" is a file that comes with patchproof.
 type KernelSpec struct {
 	// Name is how reports call the kernel; the default is the side's name.
-	Name       string `yaml:"name,omitempty" json:"name,omitempty"`
-	Image      string `yaml:"image,omitempty" json:"image,omitempty"`
-	Vmlinux    string `yaml:"vmlinux,omitempty" json:"vmlinux,omitempty"`
-	Config     string `yaml:"config,omitempty" json:"config,omitempty"`
+	Name    string `yaml:"name,omitempty" json:"name,omitempty"`
+	Image   string `yaml:"image,omitempty" json:"image,omitempty"`
+	Vmlinux string `yaml:"vmlinux,omitempty" json:"vmlinux,omitempty"`
+	Config  string `yaml:"config,omitempty" json:"config,omitempty"`
+	// Modules is the folder lib/modules/RELEASE of a ready image that cannot
+	// drive a guest without modules.
+	Modules    string `yaml:"modules,omitempty" json:"modules,omitempty"`
 	Tarball    string `yaml:"tarball,omitempty" json:"tarball,omitempty"`
 	Tree       string `yaml:"tree,omitempty" json:"tree,omitempty"`
 	Rev        string `yaml:"rev,omitempty" json:"rev,omitempty"`
@@ -304,13 +310,8 @@ func (p *Plan) checkKernels() *PositionError {
 		if b.spec == nil {
 			continue
 		}
-		if b.spec.Name != "" && !isName(b.spec.Name) {
-			return src.errorf(b.at+".name", "expected a name of lower case letters, digits and - . _ (at most 64), got %s", shorten(b.spec.Name))
-		}
-		for i, m := range b.spec.Make {
-			if key, _, ok := strings.Cut(m, "="); !ok || !variableName.MatchString(key) {
-				return src.errorf(indexed(b.at+".make", i), "expected a make variable such as CC=gcc-11, got %s", shorten(m))
-			}
+		if err := b.spec.check(src, b.at); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -326,6 +327,19 @@ func (p *Plan) checkKernels() *PositionError {
 		return src.errorf("base", "base alone makes no pair: give the patch that only the post kernel has")
 	case p.Base != "" && p.Kernel.Rev != "":
 		return src.errorf("kernel.rev", "base already says the revision; leave rev out")
+	}
+	return nil
+}
+
+// check refuses fields of one kernel's block that cannot be right.
+func (k *KernelSpec) check(src *source, at string) *PositionError {
+	if k.Name != "" && !isName(k.Name) {
+		return src.errorf(at+".name", "expected a name of lower case letters, digits and - . _ (at most 64), got %s", shorten(k.Name))
+	}
+	for i, m := range k.Make {
+		if key, _, ok := strings.Cut(m, "="); !ok || !variableName.MatchString(key) {
+			return src.errorf(indexed(at+".make", i), "expected a make variable such as CC=gcc-11, got %s", shorten(m))
+		}
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (r WorkloadRef) read(shipped fs.FS) (file string, data []byte, err error) {
 }
 
 // Open loads the workload that a reference names, with values for some of its
-// variables.
+// variables. The file may also be a plan that holds its workload.
 func (r WorkloadRef) Open(shipped fs.FS, vars map[string]string) (*Workload, error) {
 	if r.Inline != nil {
 		return r.Inline, nil
@@ -65,7 +65,11 @@ func (r WorkloadRef) Open(shipped fs.FS, vars map[string]string) (*Workload, err
 	if err != nil {
 		return nil, err
 	}
-	return LoadWorkloadWith(file, data, vars)
+	doc, err := parseDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return decodeWorkload(doc.workload(), vars)
 }
 
 // OpenWorkload loads the plan's workload and gives it the plan's variables,
@@ -75,7 +79,7 @@ func (p *Plan) OpenWorkload(shipped fs.FS) (*Workload, error) {
 		if _, err := p.workloadVariables(nil); err != nil {
 			return nil, err
 		}
-		return p.Apply(w), nil
+		return p.applyChecked(w)
 	}
 	file, data, err := p.Workload.read(shipped)
 	if err != nil {
@@ -97,7 +101,7 @@ func (p *Plan) OpenWorkload(shipped fs.FS) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Apply(w), nil
+	return p.applyChecked(w)
 }
 
 // workloadVariables picks the plan's variables that the workload declares.
@@ -134,7 +138,18 @@ func (p *Plan) Apply(w *Workload) *Workload {
 		out.Consequences = p.Consequences
 	}
 	out.Benign = append(slices.Clone(w.Benign), p.Benign...)
+	out.Snapshot = cmpOr(p.Snapshot, w.Snapshot)
 	return &out
+}
+
+// applyChecked is Apply with a check of what only plan and workload together
+// can be checked for.
+func (p *Plan) applyChecked(w *Workload) (*Workload, error) {
+	out := p.Apply(w)
+	if problem := out.snapshotProblem(p.Snapshot); problem != "" {
+		return nil, p.errorf("snapshot", "%s, in workload %s", problem, p.Workload)
+	}
+	return out, nil
 }
 
 // Materialize writes every shipped file that k names into dir and returns k

@@ -1,6 +1,9 @@
 package workloads
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Workload is what one run does inside a guest, and what the kernel log must
 // look like for the bug to count as reproduced.
@@ -17,6 +20,10 @@ type Workload struct {
 	// Variables are the names that ${...} may use, with their defaults.
 	Variables map[string]string `yaml:"variables,omitempty" json:"variables,omitempty"`
 	Phases    []Phase           `yaml:"phases" json:"phases" spec:"required"`
+	// Snapshot says after which phase runs begin to differ, see
+	// SnapshotPhases: "after PHASE", "after boot", or SnapshotNone; empty
+	// leaves it to that function.
+	Snapshot string `yaml:"snapshot,omitempty" json:"snapshot,omitempty"`
 	// Signatures say what a kernel report must look like to be the bug.
 	Signatures []Signature `yaml:"signatures,omitempty" json:"signatures,omitempty"`
 	// Consequences follow from the bug but can have other causes: they count
@@ -154,6 +161,20 @@ func (w *Workload) HostTools() []string {
 	return tools
 }
 
+// FileSystems names the file systems that the phases make or mount, each once,
+// in the order of first use.
+func (w *Workload) FileSystems() []string {
+	var names []string
+	for _, p := range w.Phases {
+		for _, name := range []string{p.makes(), p.mounts()} {
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 func decodeWorkload(doc *document, vars map[string]string) (*Workload, error) {
 	w := &Workload{doc: doc}
 	d, err := doc.decode(w, vars)
@@ -197,6 +218,9 @@ func (w *Workload) check() *PositionError {
 		if err := w.Phases[i].check(src, indexed("phases", i)); err != nil {
 			return err
 		}
+	}
+	if err := w.checkSnapshot(); err != nil {
+		return err
 	}
 	if err := checkSignatures(src, "signatures", w.Signatures); err != nil {
 		return err

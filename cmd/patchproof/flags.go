@@ -135,3 +135,10 @@ func (p *perturbFlag) Set(s string) (err error) {
 	*p.value, err = orchestrator.ParsePerturb(s)
 	return err
 }
+
+// forkFlag says where the runs of verify and run begin.
+func forkFlag(f *pflag.FlagSet, g *global) {
+	g.fork = orchestrator.ForkOff
+	f.Var(&choice{(*string)(&g.fork), []string{string(orchestrator.ForkAuto), string(orchestrator.ForkOff)}}, "fork",
+		"where runs begin: off, with a boot, or auto, from a saved machine where that is possible")
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -99,15 +100,11 @@ func newKernelGC(g *global) *cobra.Command {
 		Use:   "gc",
 		Short: "remove kernels, source trees and build folders that were not used for long",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			h, done := g.harness(cmd)
 			defer done()
-			if maxSize != "" {
-				size, err := workloads.ParseSize(maxSize)
-				if err != nil {
-					return usage("--max-size: %w", err)
-				}
-				o.MaxBytes = uint64(size)
+			if o.MaxBytes, err = parseMaxSize(maxSize); err != nil {
+				return err
 			}
 			store, err := h.OpenKernels()
 			if err != nil {
@@ -133,17 +130,37 @@ func newKernelGC(g *global) *cobra.Command {
 }
 
 func printGC(cmd *cobra.Command, result kernels.GCResult, dryRun bool) error {
-	out := cmd.OutOrStdout()
-	verb := "removed"
-	if dryRun {
-		verb = "would remove"
-	}
+	out, verb := cmd.OutOrStdout(), gcVerb(dryRun)
 	for _, item := range result.Removed {
 		fmt.Fprintf(out, "%s %s %s (%d MiB, %s)\n", verb, item.Kind, item.Path, item.Bytes>>20, item.Reason)
 	}
 	for _, busy := range result.Busy {
 		fmt.Fprintf(out, "in use: %s\n", busy)
 	}
-	_, err := fmt.Fprintf(out, "%s %d MiB, %d MiB are left\n", verb, result.FreedBytes>>20, result.KeptBytes>>20)
+	return printFreed(out, verb, result.FreedBytes, result.KeptBytes)
+}
+
+// parseMaxSize reads --max-size of the commands named gc; empty is 0.
+func parseMaxSize(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	size, err := workloads.ParseSize(text)
+	if err != nil {
+		return 0, usage("--max-size: %w", err)
+	}
+	return uint64(size), nil
+}
+
+// gcVerb and printFreed are how these commands say what they have done.
+func gcVerb(dryRun bool) string {
+	if dryRun {
+		return "would remove"
+	}
+	return "removed"
+}
+
+func printFreed(out io.Writer, verb string, freed, kept uint64) error {
+	_, err := fmt.Fprintf(out, "%s %d MiB, %d MiB are left\n", verb, freed>>20, kept>>20)
 	return err
 }

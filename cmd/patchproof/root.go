@@ -41,6 +41,7 @@ type global struct {
 	cacheDir, resultsDir, qemu string
 	quiet                      bool
 	perturbSeed                uint64
+	fork                       orchestrator.ForkMode
 }
 
 func newRoot(e env) *cobra.Command {
@@ -68,7 +69,7 @@ func newRoot(e env) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &statusError{statusUsage, fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newVerify(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newResults(), newDmesg())
+	root.AddCommand(newVerify(g), newMatrix(g), newPlan(), newBisect(g), newTestCommit(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newBench(g), newCache(g), newResults(g), newServe(g), newDmesg())
 	usageArgs(root)
 	return root
 }
@@ -98,6 +99,7 @@ func (g *global) harness(cmd *cobra.Command) (*orchestrator.Harness, func()) {
 		ResultsDir:  g.resultsDir,
 		QEMU:        g.qemu,
 		PerturbSeed: g.perturbSeed,
+		Fork:        g.fork,
 		Version:     version(),
 		Command:     os.Args,
 		Events:      p.Event,

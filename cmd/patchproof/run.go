@@ -28,6 +28,9 @@ another way, 2 usage, 4 a run was invalid or the infrastructure failed.`,
 		Example: "  patchproof run --kernel bzImage --workload btrfs-dio-race-focused --repeat 3",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r.Workload == "" {
+				return usage("give --workload: a shipped name, or a file")
+			}
 			if err := fillSingle(&r, &guest); err != nil {
 				return err
 			}
@@ -41,10 +44,8 @@ another way, 2 usage, 4 a run was invalid or the infrastructure failed.`,
 	f := cmd.Flags()
 	f.StringVarP(&r.Workload, "workload", "w", "", "workload: a shipped name or a file")
 	f.IntVar(&r.Repeat, "repeat", 1, "number of runs")
+	forkFlag(f, g)
 	f.Uint64Var(&r.Seed, "seed", 0, "seed of a perturbed kernel, to repeat a run")
-	if err := cmd.MarkFlagRequired("workload"); err != nil {
-		panic(err) // the flag is defined one line above
-	}
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }
@@ -74,6 +75,7 @@ func kernelFlags(cmd *cobra.Command, r *orchestrator.SingleRequest) {
 	sourceFlags(f, &r.Kernel, &r.Patches)
 	f.StringVar(&r.Kernel.Image, "kernel", "", "ready kernel image")
 	f.StringVar(&r.Kernel.Vmlinux, "vmlinux", "", "vmlinux of the ready image")
+	f.StringVar(&r.Kernel.Modules, "modules", "", "modules of the ready image: its lib/modules/RELEASE")
 	f.StringVar(&r.Kernel.Rev, "rev", "", "revision of --tree")
 }
 

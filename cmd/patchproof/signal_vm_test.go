@@ -25,10 +25,7 @@ type longCampaign struct {
 
 func startLongCampaign(t testing.TB) *longCampaign {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "patchproof")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	bin := program(t)
 	workload := filepath.Join(t.TempDir(), "sleep.yaml")
 	text := "name: sleep\nphases:\n  - sleep: 2s\nsignatures:\n  - {kind: WARNING, function: no_such_function}\n"
 	if err := os.WriteFile(workload, []byte(text), 0o644); err != nil {
@@ -47,6 +44,16 @@ func startLongCampaign(t testing.TB) *longCampaign {
 		return len(finished) > 0 && len(c.guests(t)) > 0
 	})
 	return c
+}
+
+// program builds the real program, for processes that get signals.
+func program(t testing.TB) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "patchproof")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
 }
 
 // guests lists the QEMU processes of this campaign.

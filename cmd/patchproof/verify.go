@@ -77,6 +77,7 @@ inconclusive, 4 the infrastructure failed.`,
 	f.BoolVar(&dryRun, "dry-run", false, "print every command line of the workload and stop")
 	f.BoolVarP(&verbose, "verbose", "v", false, "list every run")
 	perturbFlags(f, &r.Perturb, &g.perturbSeed)
+	forkFlag(f, g)
 	f.BoolVar(&confirm, "confirm-plain", false, "confirm a verdict on perturbed kernels on plain ones")
 	f.BoolVar(&control, "control", false, "run the perturbed pre kernel without patches, --max-runs times")
 	guest.add(f)
@@ -131,11 +132,11 @@ func printSummary(cmd *cobra.Command, s *results.Summary, format string, o resul
 
 func verdictStatus(v judge.Verdict) int {
 	switch v {
-	case judge.Fixed:
+	case judge.Fixed, results.Passing:
 		return statusOK
-	case judge.NotFixed, judge.Regressed:
+	case judge.NotFixed, judge.Regressed, results.Failing:
 		return statusBad
-	case judge.NotReproduced, judge.Inconclusive:
+	case judge.NotReproduced, judge.Inconclusive, results.Incomplete:
 		return statusUndecided
 	}
 	return statusBroken

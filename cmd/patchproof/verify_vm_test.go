@@ -40,10 +40,16 @@ type sideJSON struct {
 // are built once for all tests and for the demo.
 func patchproof(t testing.TB, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return patchproofIn(t, filepath.Join(t.TempDir(), "results"), args...)
+}
+
+// patchproofIn is patchproof with a results folder that several calls share.
+func patchproofIn(t testing.TB, resultsDir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
-	args = append(args, "--results-dir", filepath.Join(t.TempDir(), "results"))
+	args = append(args, "--results-dir", resultsDir)
 	status = report(run(ctx, args, strings.NewReader(""), &out, &errs), &errs)
 	t.Logf("patchproof %s: exit status %d\n%s%s", strings.Join(args, " "), status, errs.String(), out.String())
 	return status, out.String(), errs.String()

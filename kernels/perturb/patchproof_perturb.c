@@ -15,9 +15,11 @@
  *
  * On the kernel command line:
  *   patchproof_perturb.share=N   N in 65536 boundaries yield; 0, the default, is off
+ *   patchproof_perturb.depth=N   a boundary that yields does so up to N times in a row
  *   patchproof_perturb.budget=N  yields a tick and processor; 0, the default, is no limit
  *   patchproof_perturb.seed=N    where the generators start
- * In /sys/module/patchproof_perturb/parameters: calls and yields so far.
+ * In /sys/module/patchproof_perturb/parameters: the same, where writing the seed
+ * begins anew, as a boot with it does; and calls and yields so far.
  */
 #include <linux/version.h>
 #include <linux/kernel.h>
@@ -32,6 +34,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/string.h>
 
 #ifndef CONFIG_PREEMPT_COUNT
 #error "a perturbed kernel needs CONFIG_PREEMPT=y: without it nothing tells whether a task may sleep"
@@ -46,11 +49,13 @@ void untraced __cyg_profile_func_exit(void *function, void *caller);
 static unsigned int share;
 module_param(share, uint, 0644);
 
+static unsigned int depth = 64;
+module_param(depth, uint, 0644);
+
 static unsigned int budget;
 module_param(budget, uint, 0644);
 
 static unsigned long seed;
-module_param(seed, ulong, 0444);
 
 #define PERTURB_BUCKETS 1024
 #define PERTURB_MOST_DAMPING (1u << 16)
@@ -140,14 +145,34 @@ static untraced void perturb_new_tick(struct perturb_cpu *c)
 	c->in_tick = 0;
 }
 
-static untraced void perturb_yield(struct perturb_cpu *c)
+/*
+ * How often a task lets others go first: once in half of the cases, twice in a
+ * quarter, and so on. Were it once always, all tasks would move in step, and
+ * none would stand still in a window for as long as another takes to get there.
+ */
+static untraced unsigned int perturb_depth(unsigned int random)
 {
+	unsigned int times = 1;
+
+	while (times < depth && (random & 1)) {
+		times *= 2;
+		random >>= 1;
+	}
+	return times;
+}
+
+static untraced void perturb_yield(struct perturb_cpu *c, unsigned int cpu)
+{
+	/* The low bits of the generator are not its best ones. */
+	unsigned int times = perturb_depth(perturb_draw(c, cpu) >> 8);
+
 	if (c->tick != jiffies)
 		perturb_new_tick(c);
 	c->yields++;
 	c->in_tick++;
 	c->yielding = current;
-	yield();
+	while (times--)
+		yield();
 	/* The scheduler is left behind, on whatever processor the task is now. */
 	c->yielding = NULL;
 }
@@ -183,7 +208,7 @@ static noinline untraced void perturb_slow(unsigned int bucket)
 	c->seen[bucket] += gap + 1;
 	per_cpu(perturb_skip, cpu)[bucket] = gap;
 	if (perturb_may_yield() && c->yielding != current)
-		perturb_yield(c);
+		perturb_yield(c, cpu);
 }
 
 static __always_inline untraced void perturb_boundary(void *function)
@@ -219,6 +244,37 @@ static untraced int perturb_sum(char *buffer, const struct kernel_param *kp)
 	}
 	return sprintf(buffer, "%lu\n", sum);
 }
+
+/*
+ * A machine that goes on from a saved state cannot be given another command
+ * line. Calls that happen meanwhile miscount, as everywhere here.
+ */
+static untraced int perturb_set_seed(const char *text, const struct kernel_param *kp)
+{
+	int err = param_set_ulong(text, kp);
+	unsigned int cpu;
+
+	if (err)
+		return err;
+	for_each_possible_cpu(cpu) {
+		struct perturb_cpu *c = &per_cpu(perturb_cpus, cpu);
+
+		c->random = 0;
+		c->calls = 0;
+		c->yields = 0;
+		c->in_tick = 0;
+		c->damping = 0;
+		memset(c->seen, 0, sizeof(c->seen));
+		memset(per_cpu(perturb_skip, cpu), 0, sizeof(c->seen));
+	}
+	return 0;
+}
+
+static const struct kernel_param_ops perturb_seed_ops = {
+	.set = perturb_set_seed,
+	.get = param_get_ulong,
+};
+module_param_cb(seed, &perturb_seed_ops, &seed, 0644);
 
 static const struct kernel_param_ops perturb_sum_ops = {
 	.get = perturb_sum,

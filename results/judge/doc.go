@@ -9,4 +9,8 @@
 // interleaved and paired; the pairs feed a test martingale whose chance of ever
 // passing 1/alpha, were the kernels alike, is at most alpha, however often one
 // looks and at whatever rate the bug shows. See evalue.go.
+//
+// The same is done for many kernels in a row: Bisection says at which commit of
+// a Graph a run teaches most, and how probable each commit is as the one that
+// broke or fixed something. Its reasoning is in docs/bisect.md.
 package judge

@@ -30,7 +30,7 @@ const (
 const segmentAlign = 512
 
 // writeArchive writes the base image and returns its SHA-256 in hex.
-func writeArchive(ctx context.Context, w io.Writer, tools []tool, libs []string) (string, error) {
+func writeArchive(ctx context.Context, w io.Writer, tools []tool, libs []string, modules []module) (string, error) {
 	hash := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(w, hash), 1<<20)
 	seg := newSegment(buffered)
@@ -51,6 +51,7 @@ func writeArchive(ctx context.Context, w io.Writer, tools []tool, libs []string)
 			seg.symlink("usr/lib/sftp-server", t.path)
 		}
 	}
+	seg.modules(modules)
 	if err := seg.close(); err != nil {
 		return "", err
 	}

@@ -31,20 +31,26 @@ type index struct {
 
 // specKey identifies the question "an image with these programs", so that
 // images for different sets of tools live side by side.
-func specKey(tools []tool) string {
+func specKey(tools []tool, modules Modules) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%x\n%q\n", formatVersion, sha256.Sum256(initScript),
 		[]string{passwd, group, nsswitch, shells, hosts})
 	for _, t := range tools {
 		fmt.Fprintf(h, "%s\x00%s\n", t.name, t.path)
 	}
+	if modules.Dir != "" {
+		fmt.Fprintf(h, "modules %q %q\n", modules.Dir, modules.wanted())
+	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-func statInputs(tools []tool, libs []string) ([]input, error) {
+func statInputs(tools []tool, libs []string, modules []module) ([]input, error) {
 	paths := append([]string{}, libs...)
 	for _, t := range tools {
 		paths = append(paths, t.path)
+	}
+	for _, m := range modules {
+		paths = append(paths, m.path)
 	}
 	inputs := make([]input, 0, len(paths))
 	for _, p := range paths {

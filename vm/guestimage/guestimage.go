@@ -37,6 +37,8 @@ type Spec struct {
 	// Tools are further host programs, by name or absolute path. One that
 	// is named twice is included once.
 	Tools []string
+	// Modules are the kernel's, for one that cannot do without.
+	Modules Modules
 }
 
 // Image is a finished image.
@@ -62,7 +64,7 @@ func Build(ctx context.Context, cacheDir string, spec Spec) (*Image, error) {
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return nil, fmt.Errorf("guest image: cache folder: %w", err)
 	}
-	index := filepath.Join(cacheDir, "guest-"+specKey(tools)+".json")
+	index := filepath.Join(cacheDir, "guest-"+specKey(tools, spec.Modules)+".json")
 	if img, ok := lookUp(index, cacheDir, tools); ok {
 		return img, nil
 	}
@@ -70,11 +72,15 @@ func Build(ctx context.Context, cacheDir string, spec Spec) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := statInputs(tools, libs)
+	modules, err := spec.Modules.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	img, err := writeImage(ctx, cacheDir, tools, libs)
+	inputs, err := statInputs(tools, libs, modules)
+	if err != nil {
+		return nil, err
+	}
+	img, err := writeImage(ctx, cacheDir, tools, libs, modules)
 	if err != nil {
 		return nil, fmt.Errorf("guest image in %s: %w", cacheDir, err)
 	}
@@ -86,7 +92,7 @@ func Build(ctx context.Context, cacheDir string, spec Spec) (*Image, error) {
 
 // writeImage writes the archive under a temporary name and renames it to its
 // hash when it is complete, so that no reader ever sees half an image.
-func writeImage(ctx context.Context, cacheDir string, tools []tool, libs []string) (img *Image, err error) {
+func writeImage(ctx context.Context, cacheDir string, tools []tool, libs []string, modules []module) (img *Image, err error) {
 	tmp, err := os.CreateTemp(cacheDir, ".guest-*.tmp")
 	if err != nil {
 		return nil, err
@@ -97,7 +103,7 @@ func writeImage(ctx context.Context, cacheDir string, tools []tool, libs []strin
 			err = errors.Join(err, os.Remove(tmp.Name()))
 		}
 	}()
-	id, err := writeArchive(ctx, tmp, tools, libs)
+	id, err := writeArchive(ctx, tmp, tools, libs, modules)
 	if err != nil {
 		return nil, err
 	}

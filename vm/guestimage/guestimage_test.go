@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"debug/elf"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -326,19 +327,35 @@ func TestProbe(t *testing.T) {
 		t.Error("init cannot be executed")
 	}
 	program := content(t, records["init"])
+	checkProgram(t, program, elf.PF_R|elf.PF_X)
+	if !bytes.HasSuffix(program, []byte(ProbeMessage+"\n")) {
+		t.Error("the message is not at the program's end")
+	}
+}
+
+// TestReseed checks the headers and the data: what the program does takes a
+// guest, or root on the host.
+func TestReseed(t *testing.T) {
+	program := Reseed()
+	checkProgram(t, program, elf.PF_R|elf.PF_W|elf.PF_X)
+	pool := program[len(program)-8-ReseedBytes:]
+	if bits, size := binary.LittleEndian.Uint32(pool), binary.LittleEndian.Uint32(pool[4:]); bits != 8*ReseedBytes || size != ReseedBytes {
+		t.Errorf("the program credits %d bits for %d bytes", bits, size)
+	}
+}
+
+func checkProgram(t *testing.T, program []byte, rights elf.ProgFlag) {
+	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f.Type != elf.ET_EXEC || f.Machine != elf.EM_X86_64 || len(f.Progs) != 1 {
-		t.Errorf("unexpected program: %+v", f.FileHeader)
+		t.Fatalf("unexpected program: %+v", f.FileHeader)
 	}
 	segment := f.Progs[0]
-	if segment.Filesz != uint64(len(program)) || f.Entry <= segment.Vaddr || f.Entry >= segment.Vaddr+segment.Memsz {
+	if segment.Filesz != uint64(len(program)) || f.Entry <= segment.Vaddr || f.Entry >= segment.Vaddr+segment.Memsz || segment.Flags != rights {
 		t.Errorf("entry %#x, segment %+v, file %d bytes", f.Entry, segment.ProgHeader, len(program))
-	}
-	if !bytes.HasSuffix(program, []byte(ProbeMessage+"\n")) {
-		t.Error("the message is not at the program's end")
 	}
 }
 

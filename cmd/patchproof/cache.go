@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchproof/vm/statecache"
+)
+
+func newCache(g *global) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cache",
+		Short: "look after the saved machines that runs go on from",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newCacheGC(g))
+	return cmd
+}
+
+func newCacheGC(g *global) *cobra.Command {
+	var (
+		o               statecache.GCOptions
+		maxSize, format string
+	)
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "remove saved machines that were not used for long; kernels have a gc of their own",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.MaxBytes, err = parseMaxSize(maxSize); err != nil {
+				return err
+			}
+			h, done := g.harness(cmd)
+			defer done()
+			cache, err := h.OpenStates()
+			if err != nil {
+				return err
+			}
+			result, err := cache.GC(o)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd, result)
+			}
+			return printStates(cmd, result, o.DryRun)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.MaxAge, "max-age", 7*24*time.Hour, "remove what was not used for this long")
+	f.StringVar(&maxSize, "max-size", "", "then remove what was used least lately until this is left (default 8GiB)")
+	f.BoolVar(&o.All, "all", false, "remove all that is not in use")
+	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be removed")
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+func printStates(cmd *cobra.Command, result statecache.GCResult, dryRun bool) error {
+	out, verb := cmd.OutOrStdout(), gcVerb(dryRun)
+	for _, i := range result.Removed {
+		fmt.Fprintf(out, "%s saved machine %s (%d MiB, last used %s)\n", verb, i.Key, i.Bytes>>20, i.Used.Format(time.DateTime))
+	}
+	for _, key := range result.Busy {
+		fmt.Fprintf(out, "in use: %s\n", key)
+	}
+	return printFreed(out, verb, result.FreedBytes, result.KeptBytes)
+}

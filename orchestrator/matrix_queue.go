@@ -1,0 +1,62 @@
+package orchestrator
+
+import "cmp"
+
+// room is an amount of what guests and builds take from the host.
+type room struct {
+	cpus, memMiB int
+	diskMiB      int64
+	guests       int
+}
+
+func (r room) plus(o room) room {
+	return room{r.cpus + o.cpus, r.memMiB + o.memMiB, r.diskMiB + o.diskMiB, r.guests + o.guests}
+}
+
+func (r room) minus(o room) room {
+	return room{r.cpus - o.cpus, r.memMiB - o.memMiB, r.diskMiB - o.diskMiB, r.guests - o.guests}
+}
+
+// leastDiskMiB is what must be free for one guest alone: its disk is sparse.
+const leastDiskMiB = 1024
+
+// fits says whether need can be added to what is used already. One guest always
+// fits the processors and the memory, or a large one would never run; it does
+// not fit a full disk.
+func (all room) fits(used, need room) bool {
+	after := used.plus(need)
+	if used.guests == 0 {
+		return all.diskMiB >= min(need.diskMiB, leastDiskMiB)
+	}
+	return after.guests <= all.guests && after.cpus <= all.cpus && after.memMiB <= all.memMiB && after.diskMiB <= all.diskMiB
+}
+
+// candidate is a cell that still lacks runs.
+type candidate struct {
+	cell int
+	// begun is how many runs of it have begun or ended.
+	begun int
+	// seconds is how long a run is expected to take; 0 is not known.
+	seconds float64
+	need    room
+}
+
+// before orders candidates. Every cell gets its first run before one gets its
+// second, so that a campaign that ends early knows something of all. Among
+// equals the longest goes first, which leaves the short ones to fill the gaps
+// at the end; one that nothing is known of may be the longest.
+func (c candidate) before(o candidate) bool {
+	length := func(c candidate) float64 { return cmp.Or(c.seconds, 1e9) }
+	return cmp.Or(cmp.Compare(c.begun, o.begun), cmp.Compare(length(o), length(c)), cmp.Compare(c.cell, o.cell)) < 0
+}
+
+// choose returns the candidate to start next, or ok = false when none fits.
+// Smaller ones may overtake one that does not fit at the moment.
+func choose(candidates []candidate, all, used room) (best candidate, ok bool) {
+	for _, c := range candidates {
+		if all.fits(used, c.need) && (!ok || c.before(best)) {
+			best, ok = c, true
+		}
+	}
+	return best, ok
+}

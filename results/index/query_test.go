@@ -1,0 +1,230 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"patchproof/results"
+	"patchproof/results/judge"
+)
+
+const (
+	first  = "20261125T190000Z-nightly-aaaaaa"
+	second = "20261126T190000Z-nightly-bbbbbb"
+	third  = "20261127T190000Z-nightly-cccccc"
+)
+
+func TestCampaigns(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	all, err := x.Campaigns(context.Background(), Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Campaign{
+		{ID: third, Verdict: "passing", Counts: counts(0, 8, 0, 0), GoodCells: 2},
+		{ID: second, Verdict: "failing", Counts: counts(3, 3, 1, 1), BadCells: 2},
+		{ID: first, Verdict: "failing", Counts: counts(2, 6, 0, 0), BadCells: 1, GoodCells: 1},
+	}
+	for i := range want {
+		want[i].Kind, want[i].Name, want[i].Workload, want[i].State = results.KindMatrix, "nightly", "nightly", StateEnded
+		want[i].Started, want[i].ElapsedSeconds, want[i].Cells = began.AddDate(0, 0, 2-i), 100, 2
+	}
+	if !reflect.DeepEqual(all, want) {
+		t.Errorf("campaigns:\n%+v\nwant\n%+v", all, want)
+	}
+	for _, test := range []struct {
+		name string
+		f    Filter
+		want []string
+	}{
+		{"verdict", Filter{Verdict: "failing"}, []string{second, first}},
+		{"kind", Filter{Kind: results.KindVerify}, nil},
+		{"name", Filter{Name: "nightly"}, []string{third, second, first}},
+		{"other name", Filter{Name: "weekly"}, nil},
+		{"workload", Filter{Workload: "nightly", Limit: 1, Offset: 1}, []string{second}},
+		{"since", Filter{Since: began.AddDate(0, 0, 1)}, []string{third, second}},
+		{"until", Filter{Until: began.AddDate(0, 0, 1)}, []string{first}},
+	} {
+		list, err := x.Campaigns(context.Background(), test.f)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		var ids []string
+		for _, c := range list {
+			ids = append(ids, c.ID)
+		}
+		if !reflect.DeepEqual(ids, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, ids, test.want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	for ref, want := range map[string]string{third: third, "20261126": second, "aaaaaa": first} {
+		c, err := x.Find(context.Background(), ref)
+		if err != nil || c.ID != want {
+			t.Errorf("Find(%q) = %q, %v; want %q", ref, c.ID, err, want)
+		}
+	}
+	for ref, matches := range map[string]int{"2026": 3, "%": 0, "": 0, "nothing": 0} {
+		_, err := x.Find(context.Background(), ref)
+		var e *RefError
+		if !errors.As(err, &e) || len(e.Matches) != matches {
+			t.Errorf("Find(%q): %v; want a RefError with %d matches", ref, err, matches)
+		}
+	}
+}
+
+func TestLastMatrix(t *testing.T) {
+	dir := threeNights(t)
+	writeNight(t, dir, night{id: "20261128T190000Z-nightly-dddddd", days: 3, open: true, cells: map[string]string{"compress=none": "c"}})
+	x := openIndex(t, dir)
+	for before, want := range map[string]string{"": third, third: second, first: "", "no such campaign": third} {
+		c, ok, err := x.LastMatrix(context.Background(), "nightly", before)
+		if err != nil || c.ID != want || ok != (want != "") {
+			t.Errorf("before %q: %q, %v, %v; want %q", before, c.ID, ok, err, want)
+		}
+	}
+}
+
+func TestFingerprints(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	list, err := x.Fingerprints(context.Background(), EventFilter{Name: "nightly"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Fingerprint{
+		{Fingerprint: "btrfs_destroy_inode", Title: "WARNING in btrfs_destroy_inode", Signature: true, Runs: 5, Campaigns: 2,
+			First: Sighting{first, "run-006", "compress=zlib", began.Add(6 * time.Minute)},
+			Last:  Sighting{second, "run-008", "compress=zlib", began.AddDate(0, 0, 1).Add(8 * time.Minute)}},
+		{Fingerprint: "foo_bar", Title: "WARNING in foo_bar", Runs: 1, Campaigns: 1,
+			First: Sighting{second, "run-002", "compress=none", began.AddDate(0, 0, 1).Add(2 * time.Minute)},
+			Last:  Sighting{second, "run-002", "compress=none", began.AddDate(0, 0, 1).Add(2 * time.Minute)}},
+	}
+	for i := range want {
+		want[i].Kind, want[i].Severity = "WARNING", "medium"
+	}
+	if !reflect.DeepEqual(list, want) {
+		t.Errorf("fingerprints:\n%+v\nwant\n%+v", list, want)
+	}
+	one, err := x.Fingerprints(context.Background(), EventFilter{Fingerprint: "foo_bar", Cell: "compress=zlib"})
+	if err != nil || len(one) != 0 {
+		t.Errorf("foo_bar in the wrong cell: %+v, %v", one, err)
+	}
+}
+
+func TestTrend(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	points, err := x.Trend(context.Background(), "btrfs_destroy_inode", EventFilter{Cell: "compress=zlib"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []TrendPoint{{Campaign: first, Seen: 2, Able: 4, Kernel: "kernel k1", KernelSHA: "k1"},
+		{Campaign: second, Seen: 3, Able: 4, Kernel: "kernel k1", KernelSHA: "k1"}, {Campaign: third, Able: 4, Kernel: "kernel k2", KernelSHA: "k2"}}
+	for i := range want {
+		want[i].Started, want[i].Rate = began.AddDate(0, 0, i), judge.ClopperPearson(want[i].Seen, want[i].Able, judge.IntervalLevel)
+	}
+	if !reflect.DeepEqual(points, want) {
+		t.Errorf("trend:\n%+v\nwant\n%+v", points, want)
+	}
+	// Without a filter the other cell's runs count too, but not the invalid one.
+	points, err = x.Trend(context.Background(), "btrfs_destroy_inode", EventFilter{})
+	if err != nil || len(points) != 3 || points[1].Able != 7 || points[1].Seen != 3 {
+		t.Errorf("trend of all cells: %+v, %v", points, err)
+	}
+}
+
+// A run that ended before the phase of a report was not able to show it.
+func TestTrendLeavesOutRunsThatEndedEarly(t *testing.T) {
+	dir := threeNights(t)
+	early := run('o')
+	early.Reports[0].Phase, early.Phases, early.Complete = 0, early.Phases[:1], false
+	early.Side, early.Cell = results.Single, "compress=zlib"
+	writeRun(t, dir+"/"+third, 99, early)
+	settle(t, dir+"/"+third)
+	x := openIndex(t, dir)
+	points, err := x.Trend(context.Background(), "btrfs_destroy_inode", EventFilter{Cell: "compress=zlib"})
+	if err != nil || len(points) != 3 || points[2].Able != 4 {
+		t.Errorf("trend: %+v, %v; want 4 able runs in the last campaign", points, err)
+	}
+}
+
+func TestCells(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	points, err := x.CellHistory(context.Background(), "nightly", "compress=none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []CellPoint{
+		{first, began, "kernel k1", "k1", counts(0, 4, 0, 0), 12.5},
+		{second, began.AddDate(0, 0, 1), "kernel k1", "k1", counts(0, 2, 1, 1), 12},
+		{third, began.AddDate(0, 0, 2), "kernel k2", "k2", counts(0, 4, 0, 0), 12.5},
+	}
+	if !reflect.DeepEqual(points, want) {
+		t.Errorf("history:\n%+v\nwant\n%+v", points, want)
+	}
+	cells, err := x.Cells(context.Background(), "nightly", 2)
+	if err != nil || len(cells) != 2 || len(cells["compress=zlib"]) != 2 || cells["compress=zlib"][0].Campaign != second {
+		t.Errorf("cells of the last two nights: %+v, %v", cells, err)
+	}
+	if s, ok := x.CellSeconds(context.Background(), "nightly", "compress=zlib"); !ok || s != 16.5 {
+		t.Errorf("CellSeconds = %v, %v; want 16.5", s, ok)
+	}
+	if s, ok := x.CellSeconds(context.Background(), "nightly", "compress=lzo"); ok {
+		t.Errorf("CellSeconds of an unknown cell = %v", s)
+	}
+}
+
+func TestFlaky(t *testing.T) {
+	dir := threeNights(t)
+	// What always fails is not flaky, and neither is what changes with the kernel.
+	writeNight(t, dir, night{id: "always", days: 5, sha: "k5", cells: map[string]string{"x=1": "rrr", "x=2": "ccc"}})
+	writeNight(t, dir, night{id: "never", days: 6, sha: "k6", cells: map[string]string{"x=1": "ccc"}})
+	x := openIndex(t, dir)
+	list, err := x.Flaky(context.Background(), EventFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Flaky{
+		{"nightly", "nightly", "compress=zlib", "kernel k1", "k1", counts(5, 3, 0, 0), 2, began.AddDate(0, 0, 1).Add(8 * time.Minute)},
+		{"nightly", "nightly", "compress=none", "kernel k1", "k1", counts(0, 6, 1, 0), 2, began.AddDate(0, 0, 1).Add(3 * time.Minute)},
+	}
+	if !reflect.DeepEqual(list, want) {
+		t.Errorf("flaky:\n%+v\nwant\n%+v", list, want)
+	}
+	list, err = x.Flaky(context.Background(), EventFilter{Fingerprint: "foo_bar"})
+	if err != nil || len(list) != 1 || list[0].Cell != "compress=none" {
+		t.Errorf("flaky by foo_bar: %+v, %v", list, err)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	points, err := x.Durations(context.Background(), EventFilter{Cell: "compress=none"})
+	if err != nil || len(points) != 3 {
+		t.Fatalf("durations: %+v, %v", points, err)
+	}
+	if want := (DurationPoint{second, began.AddDate(0, 0, 1), 2, 11, 12, 13}); points[1] != want {
+		t.Errorf("second night: %+v, want %+v", points[1], want)
+	}
+}
+
+func TestRuns(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	list, err := x.Runs(context.Background(), RunFilter{Campaign: second, Fingerprint: "foo_bar"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("runs: %+v, %v", list, err)
+	}
+	want := Run{Campaign: second, Path: "run/002", ID: "run-002", Side: results.Single, Cell: "compress=none", Kernel: "kernel k1", KernelSHA: "k1",
+		Started: began.AddDate(0, 0, 1).Add(2 * time.Minute), ElapsedSeconds: 12, Outcome: judge.OtherFailure, Counted: true, Reason: "WARNING in foo_bar"}
+	if list[0] != want {
+		t.Errorf("run: %+v\nwant %+v", list[0], want)
+	}
+	if list, err = x.Runs(context.Background(), RunFilter{Cell: "compress=zlib", Limit: 5}); err != nil || len(list) != 5 || list[0].ID != "run-008" {
+		t.Errorf("runs of a cell: %+v, %v", list, err)
+	}
+}

@@ -1,0 +1,183 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Numbers of runs of the ends and of the confirmation.
+const (
+	// wantKnown and wantUnknown are the reproductions that verify the end that
+	// reproduces; with an unknown rate they also are what it is learned from.
+	wantKnown   = 2
+	wantUnknown = 5
+	// maxSilent is the number of clean runs at that end, without any
+	// reproduction, that ends the search: the rate is below 3% at 95%. It also
+	// is the largest number of runs that verify the other end.
+	maxSilent = 100
+	// cleanDoubt is the chance that clean runs at an end or parent leave for the
+	// bug to have missed all of them.
+	cleanDoubt = 0.1
+	// maxFailed is the number of untestable runs that ends the confirmation at
+	// a commit.
+	maxFailed = 3
+	// tellDoubt is the probability of a wrong end from which on it is told.
+	tellDoubt = 0.05
+)
+
+// reproducing and silent are the ends of the range that show the bug and that do
+// not.
+func (b *Bisection) reproducing() int {
+	if b.rules.Find == FindFix {
+		return OldEnd
+	}
+	return b.newEnd()
+}
+
+func (b *Bisection) silent() int {
+	if b.rules.Find == FindFix {
+		return b.newEnd()
+	}
+	return OldEnd
+}
+
+// newEnd is the node to run for the new end of the range.
+func (b *Bisection) newEnd() int {
+	if len(b.graph.tips) > 1 {
+		return NewEnd
+	}
+	return b.graph.tips[0]
+}
+
+// Next returns what to do next. It is false when Answer is Done.
+func (b *Bisection) Next() (Step, bool) {
+	step, reason := b.decide()
+	if reason != "" {
+		return Step{}, false
+	}
+	if b.rules.MaxRuns > 0 {
+		step.Runs = min(step.Runs, b.rules.MaxRuns-b.runs)
+	}
+	b.asked[step.Node] = b.cost(step.Node)
+	return step, true
+}
+
+// decide returns the next step, or the reason why there is none.
+func (b *Bisection) decide() (Step, string) {
+	v := b.look()
+	switch {
+	case b.rules.MaxRuns > 0 && b.runs >= b.rules.MaxRuns:
+		return Step{}, fmt.Sprintf("the limit of %d runs is reached", b.rules.MaxRuns)
+	case b.rules.MaxCost > 0 && b.spent >= b.rules.MaxCost:
+		return Step{}, fmt.Sprintf("the cost limit of %g is reached", b.rules.MaxCost)
+	}
+	if doubt, final := b.endDoubt(v); final {
+		return Step{}, doubt
+	}
+	if step, ok := b.calibration(); ok {
+		return step, ""
+	}
+	if v.held >= b.rules.Confidence {
+		if step, ok := b.confirmation(v); ok {
+			return step, ""
+		}
+		return Step{}, b.foundReason(v)
+	}
+	step, ok := b.bestStep()
+	if !ok {
+		return Step{}, "no commit is left whose runs would teach anything"
+	}
+	return step, ""
+}
+
+// calibration returns the next step of verifying the ends.
+func (b *Bisection) calibration() (Step, bool) {
+	if b.calibrated {
+		return Step{}, false
+	}
+	step := Step{Node: b.silent(), Purpose: PurposeCalibrate}
+	mean := b.rateMean()
+	if b.at(b.reproducing()).bad < b.wanted() {
+		step.Node = b.reproducing()
+		step.Runs = min(CleanRunsNeeded(mean, 0.5), maxSilent)
+	} else {
+		step.Runs = max(1, CleanRunsNeeded(mean, cleanDoubt)-b.at(step.Node).good)
+	}
+	step.Cost = b.cost(step.Node) + b.rules.RunCost*float64(step.Runs)
+	return step, true
+}
+
+// verified reports whether the ends have shown what they have to: enough
+// reproductions at one, and at the other so many clean runs that the chance of
+// the bug being there fell to cleanDoubt of what it was. A look-alike there can
+// put that off for very long, so that it is tried maxSilent times; what is in
+// doubt then is for the search to find out, which goes on running the ends.
+func (b *Bisection) verified(v *view) bool {
+	silent := b.at(b.silent())
+	return b.at(b.reproducing()).bad >= b.wanted() &&
+		(v.silentDoubt(b.rules.Find) <= cleanDoubt*endPrior || silent.bad+silent.good >= maxSilent)
+}
+
+func (b *Bisection) wanted() int {
+	if b.rules.KnownRate > 0 {
+		return wantKnown
+	}
+	return wantUnknown
+}
+
+// confirmation returns the next step of confirming the claim: fresh runs of the
+// first commits that have the change, and of the last ones that do not.
+func (b *Bisection) confirmation(v *view) (Step, bool) {
+	with, without := b.border(v.group)
+	clean := CleanRunsNeeded(b.rateMean(), cleanDoubt)
+	for i, node := range slices.Concat(with, without) {
+		seen := b.claim.at(node)
+		open := seen.good < clean
+		if changed := i < len(with); changed == (b.rules.Find == FindCulprit) {
+			open = seen.bad == 0 // it must reproduce
+		}
+		if !open || seen.untestable >= maxFailed {
+			continue
+		}
+		runs := max(clean-seen.good, 1)
+		return Step{Node: node, Runs: runs, Purpose: PurposeConfirm,
+			Cost: b.cost(node) + b.rules.RunCost*float64(runs)}, true
+	}
+	return Step{}, false
+}
+
+// endDoubt returns what speaks against the ends of the range, and whether the
+// search cannot go on because of it.
+func (b *Bisection) endDoubt(v *view) (text string, final bool) {
+	for _, end := range []int{b.reproducing(), b.silent()} {
+		if r := b.at(end); r.untestable > 0 && r.bad+r.good == 0 {
+			return fmt.Sprintf("the %s end cannot be tested: choose another one", b.endName(end)), true
+		}
+	}
+	reproducing, silent := b.at(b.reproducing()), b.at(b.silent())
+	showDoubt, silentDoubt := v.never, v.silentDoubt(b.rules.Find)
+	if b.rules.Find == FindFix {
+		showDoubt = v.before
+	}
+	switch {
+	case reproducing.bad == 0 && reproducing.good >= maxSilent, showDoubt >= b.rules.Confidence:
+		return fmt.Sprintf("the %s end has reproduced in %d of %d runs: it does not show the bug, or not often enough",
+			b.endName(b.reproducing()), reproducing.bad, reproducing.bad+reproducing.good), true
+	case silentDoubt >= b.rules.Confidence:
+		return fmt.Sprintf("the %s end has the bug too, with probability %.3g: it has reproduced in %d of %d runs there",
+			b.endName(b.silent()), silentDoubt, silent.bad, silent.bad+silent.good), true
+	case showDoubt > tellDoubt:
+		return fmt.Sprintf("the %s end may not show the bug, probability %.2g", b.endName(b.reproducing()), showDoubt), false
+	case silentDoubt > tellDoubt:
+		return fmt.Sprintf("the %s end may have the bug too, probability %.2g", b.endName(b.silent()), silentDoubt), false
+	}
+	return "", false
+}
+
+// endName names an end of the range for messages.
+func (b *Bisection) endName(end int) string {
+	if end == OldEnd {
+		return "old"
+	}
+	return "new"
+}
