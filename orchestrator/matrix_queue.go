@@ -1,6 +1,9 @@
 package orchestrator
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // room is an amount of what guests and builds take from the host.
 type room struct {
@@ -50,11 +53,16 @@ func (c candidate) before(o candidate) bool {
 	return cmp.Or(cmp.Compare(c.begun, o.begun), cmp.Compare(length(o), length(c)), cmp.Compare(c.cell, o.cell)) < 0
 }
 
-// choose returns the candidate to start next, or ok = false when none fits.
-// Smaller ones may overtake one that does not fit at the moment.
+// choose returns the candidate to start next, or ok = false when none may start
+// now. One that fits may overtake those that do not, but not those that have
+// fewer runs: a cell that needs the whole host would never get its turn.
 func choose(candidates []candidate, all, used room) (best candidate, ok bool) {
+	if len(candidates) == 0 {
+		return candidate{}, false
+	}
+	fewest := slices.MinFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.begun, b.begun) }).begun
 	for _, c := range candidates {
-		if all.fits(used, c.need) && (!ok || c.before(best)) {
+		if c.begun == fewest && all.fits(used, c.need) && (!ok || c.before(best)) {
 			best, ok = c, true
 		}
 	}

@@ -19,6 +19,7 @@ func TestChoose(t *testing.T) {
 		{"the plan's order among equals", []candidate{{cell: 2, need: small}, {cell: 1, need: small}}, room{}, 1},
 		{"first runs before second ones", []candidate{{cell: 1, begun: 1, seconds: 99, need: small}, {cell: 2, seconds: 1, need: small}}, room{}, 2},
 		{"a small one overtakes", []candidate{{cell: 1, seconds: 9, need: large}, {cell: 2, seconds: 1, need: small}}, busy(2, 1), 2},
+		{"but not one that has fewer runs", []candidate{{cell: 1, need: large}, {cell: 2, begun: 1, need: small}}, busy(2, 1), -1},
 		{"no processor is left", []candidate{{cell: 1, need: small}}, busy(4, 1), -1},
 		{"no memory is left", []candidate{{cell: 1, need: need(1, 3600)}}, busy(1, 1), -1},
 		{"no more guests", []candidate{{cell: 1, need: small}}, busy(1, 3), -1},
