@@ -64,7 +64,7 @@ func bisectProgram(t *testing.T, resultsDir string, args ...string) (cmd *exec.C
 // shows in nearly every run.
 func bisectArgs(repo, find, bad, good string) []string {
 	return []string{"bisect", "--json", "--tree", repo, "--find", find, "--bad", bad, "--good", good, "--confidence", "0.95",
-		"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/4", "--vcpus", "1", "--var", "threads=8", "--workload", "btrfs-dio-race-focused"}
+		"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/8", "--vcpus", "1", "--var", "threads=8", "--workload", "btrfs-dio-race-focused"}
 }
 
 func decodeBisection(t *testing.T, stdout *bytes.Buffer) bisectJSON {
@@ -214,6 +214,11 @@ func checkReplay(t *testing.T, repo, resultsDir, want string) {
 	}
 	if out, err := exec.Command("git", "clone", "--quiet", "--bare", "--shared", repo, clone).CombinedOutput(); err != nil {
 		t.Fatalf("git clone: %v\n%s", err, out)
+	}
+	// The repository was filled by fast-import, which leaves HEAD at a branch
+	// that is not there, and git bisect needs to know where it is.
+	if out, err := exec.Command("git", "-C", clone, "update-ref", "--no-deref", "HEAD", want).CombinedOutput(); err != nil {
+		t.Fatalf("git update-ref: %v\n%s", err, out)
 	}
 	out, err := exec.Command("git", "-C", clone, "bisect", "replay", file).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), want+" is the first bad commit") {
