@@ -1,8 +1,6 @@
 package results
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"path/filepath"
 	"time"
@@ -73,13 +71,7 @@ const maxCandidates = 20
 // BisectJSON writes a bisection's state as one JSON document, followed by a
 // newline.
 func BisectJSON(w io.Writer, b *Bisection) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(viewOf(b).document()); err != nil {
-		return fmt.Errorf("write the JSON document: %w", err)
-	}
-	return nil
+	return encodeJSON(w, viewOf(b).document())
 }
 
 func (v *bisectView) document() bisectDocument {

@@ -104,7 +104,7 @@ func (v *bisectView) reasons(s *strings.Builder) {
 		v.table(s, v.answer.Set)
 	}
 	if c.Perturb != nil {
-		s.WriteString(wrap(strings.Replace(perturbText(c.Perturb), "Both kernels were perturbed alike", "All kernels were perturbed alike", 1), "", "", textWidth))
+		s.WriteString(wrap(strings.Replace(PerturbText(c.Perturb), "Both kernels were perturbed alike", "All kernels were perturbed alike", 1), "", "", textWidth))
 	}
 }
 
@@ -205,7 +205,7 @@ func (v *bisectView) ends(s *strings.Builder) {
 	}
 	columns(s, rows)
 	if v.counts.Reproduced > 0 {
-		fmt.Fprintf(s, "  a %s kernel reproduces in %s of the runs (%.0f%% interval)\n", v.reproducing(), rateText(v.answer.Rate, v.counts.Runs()), 100*judge.IntervalLevel)
+		fmt.Fprintf(s, "  a %s kernel reproduces in %s of the runs (%.0f%% interval)\n", v.reproducing(), RateText(v.answer.Rate, v.counts.Runs()), 100*judge.IntervalLevel)
 	}
 }
 
@@ -254,7 +254,7 @@ func (v *bisectView) runList(s *strings.Builder) {
 		if r.Stopped {
 			outcome = "stopped, not counted"
 		}
-		rows = append(rows, []string{"  " + line(r.ID), short(r.Commit), outcome, duration(r.ElapsedSeconds), plural(len(r.Reports), "report")})
+		rows = append(rows, []string{"  " + line(r.ID), short(r.Commit), outcome, Duration(r.ElapsedSeconds), plural(len(r.Reports), "report")})
 	}
 	if len(rows) == 0 {
 		s.WriteString("  none\n")
@@ -280,7 +280,7 @@ func (v *bisectView) nextText(s *strings.Builder) {
 	}
 	left := fmt.Sprintf("about %s and %s left", about(v.answer.RunsLeft, "run"), about(v.answer.BuildsLeft, "build"))
 	if seconds := v.secondsLeft(v.answer.RunsLeft, v.answer.BuildsLeft); seconds > 0 {
-		left += ", " + duration(seconds)
+		left += ", " + Duration(seconds)
 	}
 	s.WriteString("  " + left + "\n")
 }
@@ -289,7 +289,7 @@ func about(n float64, noun string) string { return plural(int(math.Ceil(n)), nou
 
 // footer says what was used, where to look, and how to go on.
 func (v *bisectView) footer(s *strings.Builder) {
-	fmt.Fprintf(s, "\nused: %s, %s, %s\n", plural(v.counts.Runs(), "run"), plural(v.builds.count, "build"), duration(v.Seconds()))
+	fmt.Fprintf(s, "\nused: %s, %s, %s\n", plural(v.counts.Runs(), "run"), plural(v.builds.count, "build"), Duration(v.Seconds()))
 	if guests := guestText(v.Campaign); guests != "" {
 		s.WriteString("guests: " + guests + "\n")
 	}
@@ -302,6 +302,6 @@ func (v *bisectView) footer(s *strings.Builder) {
 	}
 	s.WriteString("records: " + line(dir) + "\n")
 	if !v.answer.Done || v.Campaign.Failed != "" {
-		s.WriteString("to go on: patchproof bisect --resume " + line(shellQuote([]string{dir})) + "\n")
+		s.WriteString("to go on: patchproof bisect --resume " + line(ShellQuote([]string{dir})) + "\n")
 	}
 }

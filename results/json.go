@@ -123,7 +123,7 @@ func documentOf(s *Summary) document {
 	rules := c.Rules.WithDefaults()
 	doc := document{
 		Verdict: d.Verdict, Decided: d.Decided, Confidence: floorTo(d.Confidence, 1e6), ConfidenceGoal: rules.Confidence,
-		Meaning: meaning(d.Verdict), Perturbed: c.Perturb != nil, Reason: line(d.Reason),
+		Meaning: Meaning(d.Verdict), Perturbed: c.Perturb != nil, Reason: line(d.Reason),
 		Pre:    sideDoc(s.Evidence.Pre, d.PreRate, c.Pre),
 		Post:   sideDoc(s.Evidence.Post, d.PostRate, c.Post),
 		PValue: d.PValue, NextNeed: d.NextNeed,

@@ -122,7 +122,7 @@ func (s *junitSuite) finish(c *Campaign) {
 		}
 	}
 	for _, p := range [][2]string{
-		{"kind", string(c.Kind)}, {"workload", c.Workload}, {"command", shellQuote(c.Command)}, {"version", c.Version},
+		{"kind", string(c.Kind)}, {"workload", c.Workload}, {"command", ShellQuote(c.Command)}, {"version", c.Version},
 		{"pre", kernelProperty(c.Pre)}, {"post", kernelProperty(c.Post)}, {"guests", guestText(c)}, {"folder", c.Dir},
 	} {
 		if p[1] != "" {
@@ -135,7 +135,7 @@ func kernelProperty(k KernelRecord) string {
 	if k.ID == "" && k.SHA256 == "" && k.Label == "" && k.Release == "" {
 		return ""
 	}
-	return kernelText(k)
+	return KernelText(k)
 }
 
 func junitTime(seconds float64) string { return fmt.Sprintf("%.3f", max(0, seconds)) }
@@ -169,9 +169,9 @@ func junitVerify(r *Recorded) junitSuite {
 	switch s.Decision.Verdict {
 	case judge.Fixed:
 	case judge.NotFixed, judge.Regressed:
-		verdict.Failure = fault(string(s.Decision.Verdict), headline(s.Decision), meaning(s.Decision.Verdict)+"\n"+reason)
+		verdict.Failure = fault(string(s.Decision.Verdict), Headline(s.Decision), Meaning(s.Decision.Verdict)+"\n"+reason)
 	default:
-		verdict.Error = fault(string(s.Decision.Verdict), headline(s.Decision), meaning(s.Decision.Verdict)+"\n"+reason)
+		verdict.Error = fault(string(s.Decision.Verdict), Headline(s.Decision), Meaning(s.Decision.Verdict)+"\n"+reason)
 	}
 	var text strings.Builder
 	if err := Text(&text, s, TextOptions{NoMail: true}); err == nil { // a Builder does not fail
@@ -269,7 +269,7 @@ func reportTexts(r *Run) string {
 // reportText is a report with a line that says where it came from.
 func reportText(r *Run, rep *ReportRecord) string {
 	text := fmt.Sprintf("%s: %s, phase %s\n", line(r.ID), line(rep.Title), line(cmp.Or(rep.PhaseName, "boot")))
-	if p := place(rep); p != "" {
+	if p := Place(rep); p != "" {
 		text += p + "\n"
 	}
 	return text + strings.TrimRight(dmesg.Sanitize(rep.Text), "\n") + "\n"

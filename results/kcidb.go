@@ -241,7 +241,7 @@ func (k *kcidb) verdict(r *Recorded) {
 		status = "FAIL"
 	}
 	k.doc.Tests = append(k.doc.Tests, kcidbTest{ID: k.id(k.campaign.ID, "verdict"), Origin: k.origin, BuildID: k.build(k.campaign.Post),
-		Path: kcidbPath(k.campaign.Workload, "verdict"), Comment: line(headline(d) + ": " + d.Reason), Status: status,
+		Path: kcidbPath(k.campaign.Workload, "verdict"), Comment: line(Headline(d) + ": " + d.Reason), Status: status,
 		StartTime: timeText(k.campaign.Started), Duration: k.campaign.ElapsedSeconds,
 		Miscellaneous: map[string]any{"campaign": line(k.campaign.ID), "verdict": d.Verdict}})
 }

@@ -48,7 +48,7 @@ func (k *kcidb) build(kernel KernelRecord) string {
 	}
 	o := originOf(kernel)
 	b := kcidbBuild{ID: id, Origin: k.origin, CheckoutID: k.checkout(kernel, &o), Architecture: "x86_64", Status: "PASS",
-		Comment: kernelText(kernel), Compiler: line(o.Compiler), ConfigName: line(o.Base), StartTime: timeText(o.Built), Duration: o.ElapsedNS / 1e9,
+		Comment: KernelText(kernel), Compiler: line(o.Compiler), ConfigName: line(o.Base), StartTime: timeText(o.Built), Duration: o.ElapsedNS / 1e9,
 		Miscellaneous: map[string]any{}}
 	for key, value := range map[string]string{"image_sha256": kernel.SHA256, "image_id": kernel.ID, "release": kernel.Release, "config_sha256": o.ConfigSHA256} {
 		if value != "" {
@@ -70,7 +70,7 @@ func (k *kcidb) checkout(kernel KernelRecord, o *kernelOrigin) string {
 	if !k.first(id) {
 		return id
 	}
-	c := kcidbCheckout{ID: id, Origin: k.origin, Valid: true, Comment: kernelText(kernel), StartTime: timeText(o.Built)}
+	c := kcidbCheckout{ID: id, Origin: k.origin, Valid: true, Comment: KernelText(kernel), StartTime: timeText(o.Built)}
 	if commitHash.MatchString(o.Source.Commit) {
 		c.CommitHash, c.CommitName = o.Source.Commit, line(o.Source.Rev)
 	}

@@ -39,19 +39,19 @@ func mailText(s *Summary, o TextOptions) string {
 		}
 	}
 	c := &s.Campaign
-	put("patchproof: ", headline(s.Decision))
-	put("", meaning(s.Decision.Verdict))
+	put("patchproof: ", Headline(s.Decision))
+	put("", Meaning(s.Decision.Verdict))
 	b.WriteString("\n")
 	put("Patch:     ", line(c.PatchTitle))
-	put("Pre:       ", kernelText(c.Pre))
+	put("Pre:       ", KernelText(c.Pre))
 	put("           ", sideText(s.Evidence.Pre, s.Decision.PreRate))
-	put("Post:      ", kernelText(c.Post))
+	put("Post:      ", KernelText(c.Post))
 	put("           ", sideText(s.Evidence.Post, s.Decision.PostRate))
 	put("Workload:  ", line(c.Workload))
 	put("Guests:    ", guestText(c))
 	if c.Perturb != nil {
 		b.WriteString("\n")
-		put("", perturbText(c.Perturb))
+		put("", PerturbText(c.Perturb))
 	}
 	mailReportList(&b, s)
 	b.WriteString("\n")
@@ -71,7 +71,7 @@ func mailText(s *Summary, o TextOptions) string {
 func sideText(c judge.Counts, iv judge.Interval) string {
 	text := fmt.Sprintf("bug seen in %d of %s", c.Reproduced, plural(c.Trials(), "run"))
 	if c.Trials() > 0 {
-		text += fmt.Sprintf(", rate %s (%.0f%% interval)", rateText(iv, c.Trials()), 100*iv.Level)
+		text += fmt.Sprintf(", rate %s (%.0f%% interval)", RateText(iv, c.Trials()), 100*iv.Level)
 	}
 	if c.OtherFailure > 0 {
 		text += "; " + plural(c.OtherFailure, "other failure")
@@ -96,7 +96,7 @@ func mailReportList(b *strings.Builder, s *Summary) {
 		}
 		shown++
 		b.WriteString(wrap(fmt.Sprintf("%s [%d/%d]", line(g.First.Title), g.PreRuns, g.PostRuns), "  ", "    ", mailWidth))
-		detail := place(&g.First)
+		detail := Place(&g.First)
 		if c := line(g.First.ConditionText()); c != "" {
 			detail += ": " + c
 		}

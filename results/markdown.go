@@ -38,16 +38,16 @@ func Markdown(w io.Writer, r Recorded) error {
 
 func markdownVerify(b *strings.Builder, r *Recorded) {
 	s := Rejudge(r.Campaign, r.Runs)
-	fmt.Fprintf(b, "## patchproof: %s\n\n%s %s\n\n", mdText(headline(s.Decision)), meaning(s.Decision.Verdict), mdText(sentence(s.Decision.Reason)))
+	fmt.Fprintf(b, "## patchproof: %s\n\n%s %s\n\n", mdText(Headline(s.Decision)), Meaning(s.Decision.Verdict), mdText(sentence(s.Decision.Reason)))
 	if r.Campaign.PatchTitle != "" {
 		fmt.Fprintf(b, "Patch: %s\n\n", mdCode(r.Campaign.PatchTitle))
 	}
 	pre, post := s.Evidence.Pre, s.Evidence.Post
 	mdTable(b, [][]string{
 		{"", "pre-patch", "post-patch"},
-		{"kernel", mdCode(kernelText(r.Campaign.Pre)), mdCode(kernelText(r.Campaign.Post))},
+		{"kernel", mdCode(KernelText(r.Campaign.Pre)), mdCode(KernelText(r.Campaign.Post))},
 		{"reproduced", kOfN(pre.Reproduced, pre.Trials()), kOfN(post.Reproduced, post.Trials())},
-		{fmt.Sprintf("rate (%.0f%% interval)", 100*judge.IntervalLevel), rateText(s.Decision.PreRate, pre.Trials()), rateText(s.Decision.PostRate, post.Trials())},
+		{fmt.Sprintf("rate (%.0f%% interval)", 100*judge.IntervalLevel), RateText(s.Decision.PreRate, pre.Trials()), RateText(s.Decision.PostRate, post.Trials())},
 		{"other failure", fmt.Sprint(pre.OtherFailure), fmt.Sprint(post.OtherFailure)},
 		{"invalid", fmt.Sprint(pre.Invalid), fmt.Sprint(post.Invalid)},
 	})
@@ -79,7 +79,7 @@ func markdownMatrix(b *strings.Builder, r *Recorded) {
 		} else if c.Cell.Skipped != "" {
 			what = mdText(c.Cell.Skipped)
 		}
-		rows = append(rows, []string{mdCode(c.Cell.Key), string(c.State), kOfN(c.Counts.Reproduced, c.Counts.Trials()), rateText(c.Rate, c.Counts.Trials()), what})
+		rows = append(rows, []string{mdCode(c.Cell.Key), string(c.State), kOfN(c.Counts.Reproduced, c.Counts.Trials()), RateText(c.Rate, c.Counts.Trials()), what})
 	}
 	mdTable(b, rows)
 	markdownReportsOf(b, r.Runs, func(g *ReportGroup) string {
@@ -89,14 +89,14 @@ func markdownMatrix(b *strings.Builder, r *Recorded) {
 }
 
 func markdownRuns(b *strings.Builder, r *Recorded) {
-	fmt.Fprintf(b, "## patchproof: %s of %s\n\nKernel: %s\n\n", plural(len(r.Runs), "run"), mdCode(r.Campaign.Workload), mdCode(kernelText(r.Campaign.Pre)))
+	fmt.Fprintf(b, "## patchproof: %s of %s\n\nKernel: %s\n\n", plural(len(r.Runs), "run"), mdCode(r.Campaign.Workload), mdCode(KernelText(r.Campaign.Pre)))
 	rows := [][]string{{"run", "outcome", "took", "what"}}
 	for i := range r.Runs {
 		title, what := "", ""
 		if title, _ = blame(&r.Runs[i]); title != "" {
 			what = mdCode(title)
 		}
-		rows = append(rows, []string{mdText(r.Runs[i].ID), mdText(cmp.Or(string(r.Runs[i].Outcome), "in flight")), duration(r.Runs[i].ElapsedSeconds), what})
+		rows = append(rows, []string{mdText(r.Runs[i].ID), mdText(cmp.Or(string(r.Runs[i].Outcome), "in flight")), Duration(r.Runs[i].ElapsedSeconds), what})
 	}
 	mdTable(b, rows)
 	markdownReportsOf(b, r.Runs, func(g *ReportGroup) string { return "in " + plural(g.PreRuns+g.PostRuns, "run") })
@@ -120,7 +120,7 @@ func markdownReportsOf(b *strings.Builder, runs []Run, mark func(*ReportGroup) s
 			return
 		}
 		fmt.Fprintf(b, "\n%s (%s)", mdCode(g.First.Title), mark(g))
-		if p := place(&g.First); p != "" {
+		if p := Place(&g.First); p != "" {
 			b.WriteString(" at " + mdCode(p))
 		}
 		fmt.Fprintf(b, ", first in %s:\n\n%s", mdText(g.FirstRun), mdBlock(cmp.Or(g.First.Text, g.First.Title)))
@@ -136,7 +136,7 @@ func markdownEnd(b *strings.Builder, c *Campaign, warnings []string) {
 	}
 	b.WriteString("\n### To repeat\n")
 	if len(c.Command) > 0 {
-		b.WriteString("\n" + mdBlock(line(shellQuote(c.Command))))
+		b.WriteString("\n" + mdBlock(line(ShellQuote(c.Command))))
 	}
 	if guests := guestText(c); guests != "" {
 		fmt.Fprintf(b, "\nGuests: %s.\n", mdText(guests))

@@ -40,7 +40,7 @@ func cellRate(c *CellResult) string {
 	if c.Counts.Trials() == 0 {
 		return ""
 	}
-	return rateText(c.Rate, c.Counts.Trials())
+	return RateText(c.Rate, c.Counts.Trials())
 }
 
 // cellNote is what a reader wants to know beyond the state.

@@ -184,7 +184,7 @@ func TestWrap(t *testing.T) {
 }
 
 func TestShellQuote(t *testing.T) {
-	if got := shellQuote([]string{"patchproof", "a b", "it's", "", "$x", "k=v"}); got != `patchproof 'a b' 'it'\''s' '' '$x' k=v` {
+	if got := ShellQuote([]string{"patchproof", "a b", "it's", "", "$x", "k=v"}); got != `patchproof 'a b' 'it'\''s' '' '$x' k=v` {
 		t.Error(got)
 	}
 }

@@ -107,7 +107,7 @@ func reportTitles(b *strings.Builder, runs []Run) {
 			mark = groupMark(g)
 		}
 		text := fmt.Sprintf("%s [%s] in %s", line(g.First.Title), mark, plural(g.PreRuns+g.PostRuns, "run"))
-		if p := place(&g.First); p != "" {
+		if p := Place(&g.First); p != "" {
 			text += ", " + p
 		}
 		b.WriteString(wrap(text, "  ", "    ", textWidth))
@@ -153,7 +153,7 @@ func ShowJSON(w io.Writer, r Recorded) error {
 		Cells: Cells(c, r.Runs), Reports: []seenDocument{}, Runs: []runDocument{}, Warnings: []string{}}
 	for _, g := range GroupReports(r.Runs) {
 		doc.Reports = append(doc.Reports, seenDocument{Fingerprint: line(g.Fingerprint), Title: line(g.First.Title), Signature: line(g.Signature), Benign: line(g.Benign),
-			Place: place(&g.First), Runs: g.PreRuns + g.PostRuns, FirstRun: g.FirstRun})
+			Place: Place(&g.First), Runs: g.PreRuns + g.PostRuns, FirstRun: g.FirstRun})
 	}
 	for i := range r.Runs {
 		doc.Runs = append(doc.Runs, runDoc(&r.Runs[i], r.Runs[i].counts()))

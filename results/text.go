@@ -34,13 +34,13 @@ func Text(w io.Writer, s Summary, o TextOptions) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("verdict: " + headline(s.Decision) + "\n")
-	b.WriteString(wrap(meaning(s.Decision.Verdict), "", "", textWidth))
+	b.WriteString("verdict: " + Headline(s.Decision) + "\n")
+	b.WriteString(wrap(Meaning(s.Decision.Verdict), "", "", textWidth))
 	if s.Decision.Reason != "" {
 		b.WriteString(wrap("Why: "+sentence(line(s.Decision.Reason)), "", "", textWidth))
 	}
 	if s.Campaign.Perturb != nil {
-		b.WriteString(wrap(perturbText(s.Campaign.Perturb), "", "", textWidth))
+		b.WriteString(wrap(PerturbText(s.Campaign.Perturb), "", "", textWidth))
 	}
 	sides(&b, &s)
 	reports(&b, &s)
@@ -62,7 +62,7 @@ func Text(w io.Writer, s Summary, o TextOptions) error {
 
 // confirmation writes what plain kernels said of a verdict on perturbed ones.
 func confirmation(b *strings.Builder, plain *Summary) {
-	b.WriteString("\non plain kernels: " + headline(plain.Decision) + "\n")
+	b.WriteString("\non plain kernels: " + Headline(plain.Decision) + "\n")
 	if plain.Decision.Reason != "" {
 		b.WriteString(wrap(sentence(line(plain.Decision.Reason)), "", "", textWidth))
 	}
@@ -98,9 +98,9 @@ func sides(b *strings.Builder, s *Summary) {
 	b.WriteString("\n")
 	rows := [][]string{
 		{"", "pre-patch", "post-patch"},
-		{"  kernel", kernelText(s.Campaign.Pre), kernelText(s.Campaign.Post)},
+		{"  kernel", KernelText(s.Campaign.Pre), KernelText(s.Campaign.Post)},
 		{"  reproduced", kOfN(pre.Reproduced, pre.Trials()), kOfN(post.Reproduced, post.Trials())},
-		{fmt.Sprintf("  rate (%.0f%% interval)", 100*judge.IntervalLevel), rateText(s.Decision.PreRate, pre.Trials()), rateText(s.Decision.PostRate, post.Trials())},
+		{fmt.Sprintf("  rate (%.0f%% interval)", 100*judge.IntervalLevel), RateText(s.Decision.PreRate, pre.Trials()), RateText(s.Decision.PostRate, post.Trials())},
 		{"  clean", fmt.Sprint(pre.Clean), fmt.Sprint(post.Clean)},
 		{"  other failure", fmt.Sprint(pre.OtherFailure), fmt.Sprint(post.OtherFailure)},
 		{"  invalid", fmt.Sprint(pre.Invalid), fmt.Sprint(post.Invalid)},
@@ -126,7 +126,7 @@ func reportBlock(b *strings.Builder, s *Summary, g *ReportGroup) {
 	if c := line(r.ConditionText()); c != "" {
 		b.WriteString(wrap(c, "    ", "      ", textWidth))
 	}
-	where := place(r)
+	where := Place(r)
 	if where != "" {
 		where += ", "
 	}
@@ -192,7 +192,7 @@ func runList(b *strings.Builder, s *Summary) {
 	var rows [][]string
 	for i := range s.Runs {
 		r := &s.Runs[i]
-		rows = append(rows, []string{"  " + line(r.ID), cmp.Or(line(string(r.Outcome)), "in flight"), duration(r.ElapsedSeconds),
+		rows = append(rows, []string{"  " + line(r.ID), cmp.Or(line(string(r.Outcome)), "in flight"), Duration(r.ElapsedSeconds),
 			plural(len(r.Reports), "report"), line(cmp.Or(r.Reason, r.InvalidReason))})
 	}
 	columns(b, rows)
@@ -238,7 +238,7 @@ func repeat(b *strings.Builder, s *Summary) {
 	c := &s.Campaign
 	b.WriteString("\nto repeat\n")
 	if len(c.Command) > 0 {
-		b.WriteString("  " + line(shellQuote(c.Command)) + "\n")
+		b.WriteString("  " + line(ShellQuote(c.Command)) + "\n")
 	}
 	if guests := guestText(c); guests != "" {
 		b.WriteString(wrap("guests: "+guests, "  ", "    ", textWidth))
@@ -247,6 +247,6 @@ func repeat(b *strings.Builder, s *Summary) {
 		b.WriteString("  logs and records: " + line(c.Dir) + "\n")
 	}
 	if c.ElapsedSeconds > 0 {
-		b.WriteString("  took " + duration(c.ElapsedSeconds) + "\n")
+		b.WriteString("  took " + Duration(c.ElapsedSeconds) + "\n")
 	}
 }

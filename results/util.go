@@ -58,8 +58,8 @@ func wrap(text, first, rest string, width int) string {
 	return b.String()
 }
 
-// shellQuote writes a command line that a shell reads back as the same words.
-func shellQuote(words []string) string {
+// ShellQuote writes a command line that a shell reads back as the same words.
+func ShellQuote(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		if w != "" && !strings.ContainsFunc(w, needsQuote) {

@@ -9,8 +9,8 @@ import (
 	"patchproof/results/judge"
 )
 
-// meaning is what a verdict says, in one sentence.
-func meaning(v judge.Verdict) string {
+// Meaning is what a verdict says, in one sentence.
+func Meaning(v judge.Verdict) string {
 	switch v {
 	case judge.Fixed:
 		return "The bug shows on the pre-patch kernel and does not on the post-patch kernel."
@@ -28,8 +28,8 @@ func meaning(v judge.Verdict) string {
 	return ""
 }
 
-// headline is the verdict with its confidence. The confidence is rounded down.
-func headline(d judge.Decision) string {
+// Headline is the verdict with its confidence. The confidence is rounded down.
+func Headline(d judge.Decision) string {
 	switch d.Verdict {
 	case judge.Fixed, judge.NotFixed, judge.Regressed:
 		return fmt.Sprintf("%s, confidence %s", d.Verdict, judge.Percent(math.Floor(d.Confidence*1e4)/1e4))
@@ -37,8 +37,8 @@ func headline(d judge.Decision) string {
 	return string(d.Verdict)
 }
 
-// kernelText names a kernel for a reader.
-func kernelText(k KernelRecord) string {
+// KernelText names a kernel for a reader.
+func KernelText(k KernelRecord) string {
 	switch {
 	case k.Release != "" && k.Label != "" && k.Label != k.Release:
 		return line(k.Release + " (" + k.Label + ")")
@@ -51,8 +51,8 @@ func kernelText(k KernelRecord) string {
 // kOfN is "3 of 10".
 func kOfN(k, n int) string { return fmt.Sprintf("%d of %d", k, n) }
 
-// rateText is an interval for a table, "69% to 100%".
-func rateText(iv judge.Interval, trials int) string {
+// RateText is an interval for a reader, "69% to 100%"; "unknown" without trials.
+func RateText(iv judge.Interval, trials int) string {
 	if trials == 0 {
 		return "unknown"
 	}
@@ -67,8 +67,9 @@ func whole(p float64) string {
 	return judge.Percent(math.Round(p*1e3) / 1e3)
 }
 
-// place is where a report's code is, "btrfs_destroy_inode at fs/btrfs/inode.c:8026".
-func place(r *ReportRecord) string {
+// Place is where a report's code is, "btrfs_destroy_inode at
+// fs/btrfs/inode.c:8026"; empty when the report does not say.
+func Place(r *ReportRecord) string {
 	text := r.Function
 	if r.File != "" {
 		if text != "" {
@@ -94,8 +95,8 @@ func guestText(c *Campaign) string {
 	return line(text)
 }
 
-// duration formats seconds for a reader: "48s", "12m 5s", "3h 2m".
-func duration(seconds float64) string {
+// Duration formats seconds for a reader: "48s", "12m 5s", "3h 2m".
+func Duration(seconds float64) string {
 	s := int(math.Round(seconds))
 	switch {
 	case s >= 3600:
@@ -106,8 +107,8 @@ func duration(seconds float64) string {
 	return fmt.Sprintf("%ds", s)
 }
 
-// perturbText says what a verdict from perturbed kernels rests on.
-func perturbText(p *Perturbation) string {
+// PerturbText says what a verdict from perturbed kernels rests on.
+func PerturbText(p *Perturbation) string {
 	paths := make([]string, len(p.Paths))
 	for i, path := range p.Paths {
 		paths[i] = line(path)
