@@ -187,6 +187,36 @@ func (p *posterior) normalize() {
 	}
 }
 
+// runsAt is runs at a commit that was tested, or at an end.
+type runsAt struct{ node, bad, good int }
+
+// after returns the probability that a group of commits holds the answer once
+// these runs have been seen as well.
+func (p *posterior) after(group []int, more []runsAt) float64 {
+	density := make([]float64, len(p.classes))
+	sum := 0.0
+	for i := range p.classes {
+		c := &p.classes[i]
+		chance := make([]float64, len(c.weight)) // log of what more runs have
+		for _, r := range more {
+			affected := p.inside(r.node, i) == (p.find == FindCulprit)
+			bad, good := p.rates.likelihood(affected, true), p.rates.likelihood(affected, false)
+			for j := range chance {
+				chance[j] += float64(r.bad)*bad[j] + float64(r.good)*good[j]
+			}
+		}
+		for j, w := range c.weight {
+			density[i] += w * math.Exp(chance[j])
+		}
+		sum += c.prior * density[i]
+	}
+	held := 0.0
+	for _, node := range group {
+		held += p.prior[node] * density[p.class[node]]
+	}
+	return held / sum
+}
+
 // probability returns the posterior of a node.
 func (p *posterior) probability(node int) float64 {
 	return p.prior[node] * p.classes[p.class[node]].density

@@ -30,7 +30,7 @@ const (
 
 // manyLooks is the prior of the false rate being MaxFalseRate and not the one
 // the rules name: look-alikes are rare, but a range that has one shows it often.
-const manyLooks = 0.005
+const manyLooks = 0.05
 
 // newRateGrid returns the grid for the rules.
 func newRateGrid(r BisectRules) *rateGrid {

@@ -21,6 +21,14 @@ func (v *view) silentDoubt(f Find) float64 {
 	return v.before
 }
 
+// showDoubt is the probability that the end that must show the bug does not.
+func (v *view) showDoubt(f Find) float64 {
+	if f == FindFix {
+		return v.before
+	}
+	return v.never
+}
+
 // look returns the view of the present state.
 func (b *Bisection) look() *view {
 	if b.view != nil {

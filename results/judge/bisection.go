@@ -1,9 +1,6 @@
 package judge
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Bisection is a search for the commit that broke, or fixed, something that
 // shows only in some runs. It holds no clock, no random numbers and no I/O:
@@ -21,6 +18,7 @@ type Bisection struct {
 	asked      map[int]float64 // build costs of the nodes that were asked for
 	calibrated bool            // the ends were verified
 	claim      claim
+	claimed    map[int]bool // first commits of the groups that were claimed
 
 	// Made when needed: the view of the present state, the pool, the groups of
 	// commits that cannot be told apart, and the prior at or below each node.
@@ -32,13 +30,6 @@ type Bisection struct {
 
 // nodeRuns counts the runs at one commit.
 type nodeRuns struct{ bad, good, untestable int }
-
-// claim is the answer that is being confirmed, and the runs since it was first
-// made.
-type claim struct {
-	group []int // nil if none
-	runs  map[int]*nodeRuns
-}
 
 // NewBisection returns a search that has seen nothing. cost returns the cost of
 // building a node or end, 0 if that is done already; it is asked whenever a
@@ -53,7 +44,7 @@ func NewBisection(g *Graph, r BisectRules, cost func(node int) float64) (*Bisect
 	r = r.WithDefaults()
 	return &Bisection{
 		graph: g, rules: r, cost: cost, post: newPosterior(g, r), neighbours: newNeighbours(g),
-		seen: map[int]*nodeRuns{}, asked: map[int]float64{},
+		seen: map[int]*nodeRuns{}, asked: map[int]float64{}, claimed: map[int]bool{},
 	}, nil
 }
 
@@ -81,21 +72,6 @@ func (b *Bisection) Observe(node int, o BisectOutcome) {
 	b.follow(node, o)
 }
 
-// follow moves the search from verifying the ends to searching, and keeps the
-// runs that confirm a claim.
-func (b *Bisection) follow(node int, o BisectOutcome) {
-	v := b.look()
-	b.calibrated = b.calibrated || b.verified(v)
-	switch {
-	case !b.calibrated || v.held < b.rules.Confidence:
-		b.claim = claim{}
-	case slices.Equal(b.claim.group, v.group):
-		count(b.claim.runs, node, o)
-	default:
-		b.claim = claim{group: v.group, runs: map[int]*nodeRuns{}}
-	}
-}
-
 func count(runs map[int]*nodeRuns, node int, o BisectOutcome) {
 	r := runs[node]
 	if r == nil {
@@ -115,13 +91,6 @@ func count(runs map[int]*nodeRuns, node int, o BisectOutcome) {
 // at returns the runs at a node.
 func (b *Bisection) at(node int) nodeRuns {
 	if r := b.seen[node]; r != nil {
-		return *r
-	}
-	return nodeRuns{}
-}
-
-func (c claim) at(node int) nodeRuns {
-	if r := c.runs[node]; r != nil {
 		return *r
 	}
 	return nodeRuns{}

@@ -1,19 +1,18 @@
 package judge
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Numbers of runs of the ends and of the confirmation.
 const (
-	// wantKnown and wantUnknown are the reproductions that verify the end that
-	// reproduces; with an unknown rate they also are what it is learned from.
-	wantKnown   = 2
+	// wantKnown and wantUnknown are the reproductions that the end that
+	// reproduces needs at least: with an unknown rate they are what it is
+	// learned from.
+	wantKnown   = 1
 	wantUnknown = 5
 	// maxSilent is the number of clean runs at that end, without any
 	// reproduction, that ends the search: the rate is below 3% at 95%. It also
-	// is the largest number of runs that verify the other end.
+	// is the largest number of runs that verify an end which showed what it has
+	// to, but not clearly.
 	maxSilent = 100
 	// cleanDoubt is the chance that clean runs at an end or parent leave for the
 	// bug to have missed all of them.
@@ -77,11 +76,14 @@ func (b *Bisection) decide() (Step, string) {
 	if step, ok := b.calibration(); ok {
 		return step, ""
 	}
-	if v.held >= b.rules.Confidence {
-		if step, ok := b.confirmation(v); ok {
-			return step, ""
+	if b.claims(v) {
+		open, sure := b.open(b.claim), v.held >= b.rules.Confidence
+		switch {
+		case len(open) == 0 && sure:
+			return Step{}, b.foundReason(v)
+		case len(open) > 0 && (sure || b.bears(v, open)):
+			return b.confirmation(open[0]), ""
 		}
-		return Step{}, b.foundReason(v)
 	}
 	step, ok := b.bestStep()
 	if !ok {
@@ -97,7 +99,7 @@ func (b *Bisection) calibration() (Step, bool) {
 	}
 	step := Step{Node: b.silent(), Purpose: PurposeCalibrate}
 	mean := b.rateMean()
-	if b.at(b.reproducing()).bad < b.wanted() {
+	if !b.reproduced(b.look()) {
 		step.Node = b.reproducing()
 		step.Runs = min(CleanRunsNeeded(mean, 0.5), maxSilent)
 	} else {
@@ -107,15 +109,22 @@ func (b *Bisection) calibration() (Step, bool) {
 	return step, true
 }
 
-// verified reports whether the ends have shown what they have to: enough
-// reproductions at one, and at the other so many clean runs that the chance of
-// the bug being there fell to cleanDoubt of what it was. A look-alike there can
-// put that off for very long, so that it is tried maxSilent times; what is in
-// doubt then is for the search to find out, which goes on running the ends.
+// verified reports whether the ends have shown what they have to: either one so
+// much that the chance of it not being what it is said to be fell to cleanDoubt
+// of what it was. A look-alike at the silent end can put that off for very long,
+// so that it is tried maxSilent times; what is in doubt then is for the search to
+// find out, which goes on running the ends.
 func (b *Bisection) verified(v *view) bool {
 	silent := b.at(b.silent())
-	return b.at(b.reproducing()).bad >= b.wanted() &&
+	return b.reproduced(v) &&
 		(v.silentDoubt(b.rules.Find) <= cleanDoubt*endPrior || silent.bad+silent.good >= maxSilent)
+}
+
+// reproduced is verified for the end that shows the bug.
+func (b *Bisection) reproduced(v *view) bool {
+	r := b.at(b.reproducing())
+	return r.bad >= b.wanted() &&
+		(v.showDoubt(b.rules.Find) <= cleanDoubt*endPrior || r.bad+r.good >= maxSilent)
 }
 
 func (b *Bisection) wanted() int {
@@ -123,27 +132,6 @@ func (b *Bisection) wanted() int {
 		return wantKnown
 	}
 	return wantUnknown
-}
-
-// confirmation returns the next step of confirming the claim: fresh runs of the
-// first commits that have the change, and of the last ones that do not.
-func (b *Bisection) confirmation(v *view) (Step, bool) {
-	with, without := b.border(v.group)
-	clean := CleanRunsNeeded(b.rateMean(), cleanDoubt)
-	for i, node := range slices.Concat(with, without) {
-		seen := b.claim.at(node)
-		open := seen.good < clean
-		if changed := i < len(with); changed == (b.rules.Find == FindCulprit) {
-			open = seen.bad == 0 // it must reproduce
-		}
-		if !open || seen.untestable >= maxFailed {
-			continue
-		}
-		runs := max(clean-seen.good, 1)
-		return Step{Node: node, Runs: runs, Purpose: PurposeConfirm,
-			Cost: b.cost(node) + b.rules.RunCost*float64(runs)}, true
-	}
-	return Step{}, false
 }
 
 // endDoubt returns what speaks against the ends of the range, and whether the
@@ -155,10 +143,7 @@ func (b *Bisection) endDoubt(v *view) (text string, final bool) {
 		}
 	}
 	reproducing, silent := b.at(b.reproducing()), b.at(b.silent())
-	showDoubt, silentDoubt := v.never, v.silentDoubt(b.rules.Find)
-	if b.rules.Find == FindFix {
-		showDoubt = v.before
-	}
+	showDoubt, silentDoubt := v.showDoubt(b.rules.Find), v.silentDoubt(b.rules.Find)
 	switch {
 	case reproducing.bad == 0 && reproducing.good >= maxSilent, showDoubt >= b.rules.Confidence:
 		return fmt.Sprintf("the %s end has reproduced in %d of %d runs: it does not show the bug, or not often enough",

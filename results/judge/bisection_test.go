@@ -335,8 +335,8 @@ func TestStatedProbability(t *testing.T) {
 	}
 }
 
-// searchPrior draws a culprit and its rates from the prior, and searches until
-// the confirmation begins.
+// searchPrior draws a culprit and its rates from the prior, and searches to the
+// end.
 func searchPrior(t *testing.T, r BisectRules, rng *rand.Rand) (held float64, right bool) {
 	b := search(t, linear(t, 32), r)
 	grid := b.post.rates
@@ -349,7 +349,7 @@ func searchPrior(t *testing.T, r BisectRules, rng *rand.Rand) (held float64, rig
 	bug := shows(b.graph, culprit, FindCulprit)
 	for {
 		step, ok := b.Next()
-		if !ok || step.Purpose == PurposeConfirm {
+		if !ok {
 			v := b.look()
 			return v.held, v.group[0] == culprit
 		}

@@ -105,8 +105,8 @@ type Simulation struct {
 	CalibrationRuns  float64 `json:"calibration_runs"`
 	ConfirmationRuns float64 `json:"confirmation_runs"`
 	TotalCost        float64 `json:"total_cost"`
-	// MeanConfidence is the mean of the probabilities at which the search ended
-	// and the confirmation began, 0 where it never did.
+	// MeanConfidence is the mean of the probabilities at which the confirmation
+	// began, 0 where it never did.
 	MeanConfidence float64 `json:"mean_confidence,omitempty"`
 	// BoundRuns is log2(commits)/C(rate) and BoundCost adds log2(commits)
 	// builds: no search that is right can do with less on average, up to what
