@@ -18,8 +18,7 @@ type Wiring struct {
 	// Nonce goes to the kernel command line as patchproof.nonce.
 	Nonce string
 	// StateFD is an inherited socket that brings the state of a machine to go
-	// on from; 0 means to boot. The disks are then read and never written:
-	// what the guest writes goes to files without a name, below $TMPDIR.
+	// on from; 0 means to boot.
 	StateFD int
 }
 
@@ -34,7 +33,8 @@ type feature interface {
 func Arguments(spec Spec, w Wiring) []string {
 	spec = spec.withDefaults()
 	features := []feature{
-		machine{spec.Accel},
+		machine{spec.Accel, spec.Icount},
+		clock{spec.Icount},
 		processors{accel: spec.Accel, model: spec.CPU, count: spec.VCPUs},
 		memory{spec.MemoryMiB},
 		boot{kernel: spec.Kernel, initrd: first(w.Initrd, spec.Initrd), words: kernelWords(spec, w.Nonce)},
@@ -49,7 +49,7 @@ func Arguments(spec Spec, w Wiring) []string {
 		if i < len(w.Disks) {
 			path = w.Disks[i]
 		}
-		features = append(features, disk{index: i, path: path, overlay: w.StateFD != 0})
+		features = append(features, disk{index: i, path: path})
 	}
 	if !spec.NoNetwork {
 		features = append(features, network{})
@@ -87,11 +87,17 @@ func kernelWords(spec Spec, nonce string) []string {
 	return append(words, spec.Append...)
 }
 
-type machine struct{ accel Accelerator }
+type machine struct {
+	accel  Accelerator
+	icount bool
+}
 
 func (m machine) args() []string {
 	accel := "kvm"
-	if m.accel != AccelKVM {
+	switch {
+	case m.icount:
+		accel = "tcg,thread=single" // several threads cannot count together
+	case m.accel != AccelKVM:
 		accel = "tcg,thread=multi"
 	}
 	return []string{
@@ -105,6 +111,17 @@ func (m machine) args() []string {
 		// which still has its last words to print.
 		"-no-reboot", "-action", "panic=none",
 	}
+}
+
+// clock is the guest's: by the host's, or, when it counts, one nanosecond an
+// instruction. Then it jumps ahead when the guest has nothing to do.
+type clock struct{ counts bool }
+
+func (c clock) args() []string {
+	if !c.counts {
+		return nil
+	}
+	return []string{"-icount", "shift=0,sleep=off"}
 }
 
 type processors struct {
@@ -178,18 +195,11 @@ func (s savedState) args() []string {
 type disk struct {
 	index int
 	path  string
-	// overlay sends writes to a qcow2 file of QEMU's own, which has lost its
-	// name when QEMU has opened it.
-	overlay bool
 }
 
 func (d disk) args() []string {
-	options := "if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file=%s"
-	if d.overlay {
-		options = "snapshot=on," + options
-	}
 	return []string{
-		"-drive", fmt.Sprintf(options, d.index, escapeComma(d.path)),
+		"-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file=%s", d.index, escapeComma(d.path)),
 		"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", d.index),
 	}
 }

@@ -32,6 +32,7 @@ func TestArguments(t *testing.T) {
 			s.VCPUs, s.MemoryMiB, s.CPU = 4, 2048, "Haswell"
 			s.Append = []string{"slub_debug=FZ", "quiet"}
 		}), Wiring{}},
+		{"counting-instructions", with(func(s *Spec) { s.Icount = true }), Wiring{}},
 		{"no-network", with(func(s *Spec) { s.NoNetwork = true }), Wiring{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

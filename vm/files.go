@@ -46,6 +46,67 @@ func guestDisk(spec Spec, index int) (f *os.File, err error) {
 	return f, nil
 }
 
+// copyDisk copies a disk to an unnamed file in dir. Blocks are shared where the
+// file system can do that; holes stay holes.
+func copyDisk(from *os.File, dir string) (_ *os.File, err error) {
+	to, err := unnamedFile(dir)
+	if err != nil {
+		return nil, fmt.Errorf("guest disk in %s: %w", dir, err)
+	}
+	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
+		return to, nil
+	}
+	if err := copySparse(to, from); err != nil {
+		return nil, errors.Join(fmt.Errorf("copying %s to %s: %w; is there space left?", from.Name(), dir, err), to.Close())
+	}
+	return to, nil
+}
+
+// copySparse copies what is no hole. It leaves the position of from alone, which
+// other guests may be copying too.
+func copySparse(to, from *os.File) error {
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	// A descriptor of its own, because seeking for data moves its position.
+	in, err := reopen(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := to.Truncate(info.Size()); err != nil {
+		return err
+	}
+	for end := int64(0); end < info.Size(); {
+		begin, err := unix.Seek(int(in.Fd()), end, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // nothing but a hole is left
+		}
+		if err != nil {
+			return err
+		}
+		if end, err = unix.Seek(int(in.Fd()), begin, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		if err := copyRange(to, in, begin, end-begin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyRange copies n bytes from the same place in another file.
+func copyRange(to, from *os.File, at, n int64) error {
+	for _, f := range []*os.File{to, from} {
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	_, err := io.CopyN(to, from, n)
+	return err
+}
+
 // runInitrd makes the initial ramdisk of one run: a copy of the base image with
 // the run's keys behind it, and with what a guest needs that will be saved.
 func runInitrd(spec Spec, nonce string, keys guestimage.Keys) (_ *os.File, err error) {

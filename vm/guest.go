@@ -24,6 +24,7 @@ type Guest struct {
 	started time.Time
 
 	proc    *process
+	load    []*process      // busy beside proc
 	monitor *machineMonitor // nil when QEMU ended before it spoke
 	console *consolePump
 	link    *sshLink
@@ -121,6 +122,16 @@ func (g *Guest) Failure() *Failure {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.failure
+}
+
+// CPUTime is the user and system time that QEMU, and the load beside it, have
+// taken so far, or had taken when they ended.
+func (g *Guest) CPUTime() time.Duration {
+	sum := g.proc.cpu()
+	for _, p := range g.load {
+		sum += p.cpu()
+	}
+	return sum
 }
 
 // PID is QEMU's process id.

@@ -36,7 +36,7 @@ func gather(spec Spec, nonce string, keys *runKeys) (_ *belongings, err error) {
 		return b, err
 	}
 	if spec.Fork != nil {
-		return b, b.restore(spec.Fork)
+		return b, b.restore(spec.Fork, spec.Dir)
 	}
 	b.initrd, err = runInitrd(spec, nonce, guestimage.Keys{Host: keys.host, Authorized: keys.authorized})
 	if err != nil {
@@ -52,13 +52,14 @@ func gather(spec Spec, nonce string, keys *runKeys) (_ *belongings, err error) {
 	return b, nil
 }
 
-// restore takes the files of a saved machine.
-func (b *belongings) restore(s *Snapshot) (err error) {
+// restore takes the files of a saved machine. Its disks are copied, for a disk
+// with an overlay is slower in places, and races notice.
+func (b *belongings) restore(s *Snapshot, dir string) (err error) {
 	if b.memory, err = newStateFeed(s.memory); err != nil {
 		return err
 	}
 	for _, d := range s.disks {
-		f, err := reopen(d)
+		f, err := copyDisk(d, dir)
 		if err != nil {
 			return err
 		}
@@ -152,8 +153,6 @@ func (g *Guest) spawn(qemu string, b *belongings) (err error) {
 	cmd := exec.Command(qemu, Arguments(g.spec, b.wiring(g.nonce))...)
 	cmd.Stdout, cmd.Stderr = w, qemuLog
 	cmd.ExtraFiles = b.files()
-	// Where QEMU makes the files that overlay disks.
-	cmd.Env = append(cmd.Environ(), "TMPDIR="+g.spec.Dir)
 	g.started = time.Now()
 	g.console = &consolePump{
 		in: r, log: consoleLog, extra: g.spec.Console, start: g.started, done: make(chan struct{}),
@@ -162,7 +161,11 @@ func (g *Guest) spawn(qemu string, b *belongings) (err error) {
 		},
 		scan: newScanner(g.nonce, g.onConsole),
 	}
+	if g.load, err = startLoad(g.spec.Load); err != nil {
+		return errors.Join(err, consoleLog.Close(), r.Close())
+	}
 	if g.proc, err = startProcess(cmd); err != nil {
+		endAll(g.load)
 		return errors.Join(err, consoleLog.Close(), r.Close())
 	}
 	if b.memory != nil {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"time"
 
 	"patchproof/vm/guestimage"
@@ -209,18 +209,26 @@ func openKVM() error {
 	return f.Close()
 }
 
-// versionPattern finds the version in "QEMU emulator version 7.2.22 (Debian ...)".
-var versionPattern = regexp.MustCompile(`version ([0-9]+\.[0-9]+[0-9.]*)`)
-
-// QEMUVersion returns the emulator's version, e.g. "7.2.22".
+// QEMUVersion returns what the emulator says of its version, such as "QEMU
+// emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". An empty qemu means
+// the one on PATH.
 func QEMUVersion(ctx context.Context, qemu string) (string, error) {
-	out, err := exec.CommandContext(ctx, qemu, "--version").Output()
+	path, err := FindQEMU(qemu)
 	if err != nil {
-		return "", fmt.Errorf("%s --version: %w", qemu, err)
+		return "", err
 	}
-	m := versionPattern.FindSubmatch(out)
-	if m == nil {
-		return "", fmt.Errorf("%s --version prints no version: %q", qemu, printable(out))
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", path, err)
 	}
-	return string(m[1]), nil
+	line, _, _ := strings.Cut(string(out), "\n")
+	if !strings.Contains(line, " version ") {
+		return "", fmt.Errorf("%s --version prints no version: %q", path, printable(out))
+	}
+	return line, nil
 }
+
+// versionLimit bounds the time that a program may take to say its version.
+const versionLimit = 20 * time.Second

@@ -22,10 +22,11 @@ func fakeQEMU(t *testing.T, version string) string {
 
 func TestQEMUVersion(t *testing.T) {
 	ctx := context.Background()
+	const debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
 	for out, want := range map[string]string{
-		"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)": "7.2.22",
-		"QEMU emulator version 10.0.0":                                "10.0.0",
-		"hello":                                                       "",
+		debian:                          debian,
+		debian + "\nCopyright (c) 2003": debian,
+		"hello":                         "",
 	} {
 		got, err := QEMUVersion(ctx, fakeQEMU(t, out))
 		if got != want || (err != nil) != (want == "") {

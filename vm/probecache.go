@@ -27,7 +27,7 @@ func newProbeCache(dir, qemuVersion, force string, kvmError error) probeCache {
 		return probeCache{}
 	}
 	key := sha256.Sum256([]byte(strings.Join([]string{
-		HostRelease(), qemuVersion, hostCPU(), force, fmt.Sprint(kvmError),
+		HostRelease(), qemuVersion, HostCPU(), force, fmt.Sprint(kvmError),
 	}, "\n")))
 	return probeCache{path: filepath.Join(dir, "accelerator-"+hex.EncodeToString(key[:8])+".json")}
 }
@@ -78,8 +78,8 @@ func HostBoot() string {
 	return strings.TrimSpace(string(id))
 }
 
-// hostCPU is the first processor's name in /proc/cpuinfo.
-func hostCPU() string {
+// HostCPU is the first processor's name in /proc/cpuinfo, empty when there is none.
+func HostCPU() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return ""

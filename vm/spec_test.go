@@ -40,6 +40,9 @@ func TestStartRefuses(t *testing.T) {
 		{"bad disk", func(s *Spec) { s.Disks = []Disk{{SizeMiB: 1}, {}} }, "disk 1"},
 		{"bad accelerator", func(s *Spec) { s.Accel = "warp" }, "warp"},
 		{"negative memory", func(s *Spec) { s.MemoryMiB = -1 }, "negative"},
+		{"counting with two processors", func(s *Spec) { s.Icount, s.VCPUs = true, 2 }, "one processor"},
+		{"counting under KVM", func(s *Spec) { s.Icount, s.Accel = true, AccelKVM }, "takes tcg"},
+		{"too much load", func(s *Spec) { s.Load = 1000 }, "1000 busy processes"},
 		{"missing QEMU", func(s *Spec) { s.QEMU = "/nonexistent/qemu" }, "apt-get install qemu-system-x86"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

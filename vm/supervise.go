@@ -50,6 +50,7 @@ func (g *Guest) supervise(ctx context.Context) {
 // finish waits for the last bytes and names how the guest ended.
 func (g *Guest) finish() {
 	<-g.proc.exited
+	endAll(g.load)
 	<-g.console.done
 	if g.fed != nil {
 		<-g.fed

@@ -85,6 +85,13 @@ type Spec struct {
 	Disks []Disk
 	// Accel is the accelerator; empty means AccelTCG.
 	Accel Accelerator
+	// Icount lets the guest's clock count its instructions (QEMU's -icount), so
+	// that the host's speed does not change what the guest sees. It takes
+	// AccelTCG and one processor.
+	Icount bool
+	// Load is the number of busy processes that run beside the guest, as long as
+	// it and with its priority.
+	Load int
 	// Dir is the run's folder, made when it does not exist: console.log,
 	// qemu.log and qemu-cmdline.txt are written there.
 	Dir string
@@ -142,6 +149,10 @@ func (s Spec) validate() error {
 		return fmt.Errorf("guest %s: %d MiB of memory and %d processors: neither can be negative", s.Name, s.MemoryMiB, s.VCPUs)
 	case s.Accel != "" && s.Accel != AccelKVM && s.Accel != AccelTCG:
 		return fmt.Errorf("guest %s: unknown accelerator %q: use kvm or tcg", s.Name, s.Accel)
+	case s.Icount && (s.Accel == AccelKVM || s.VCPUs > 1):
+		return fmt.Errorf("guest %s: a clock that counts instructions takes tcg and one processor", s.Name)
+	case s.Load < 0 || s.Load > maxLoad:
+		return fmt.Errorf("guest %s: %d busy processes beside it: give 0 to %d", s.Name, s.Load, maxLoad)
 	}
 	if s.Fork != nil {
 		if err := s.Fork.fits(s); err != nil {

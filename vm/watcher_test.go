@@ -102,3 +102,15 @@ func TestStatState(t *testing.T) {
 		}
 	}
 }
+
+func TestStatCPU(t *testing.T) {
+	const line = "12 (qemu) (x) S 1 12 12 0 -1 4194304 900 0 0 0 250 31 7 9 20 0 6 0 1234"
+	if got := statCPU(line); got != 2810*time.Millisecond {
+		t.Errorf("%v, want 2.81 s", got)
+	}
+	for _, in := range []string{"", "12 (x)", "12 (x) S 1", strings.ReplaceAll(line, "250", "x")} {
+		if got := statCPU(in); got != 0 {
+			t.Errorf("statCPU(%q) = %v, want 0", in, got)
+		}
+	}
+}

@@ -28,6 +28,8 @@ type GCOptions struct {
 	MaxBytes uint64
 	// All removes everything, whatever the other fields say.
 	All bool
+	// Keys are states to be removed whatever their age.
+	Keys []string
 	// DryRun removes nothing and says what would be removed.
 	DryRun bool
 }
@@ -53,8 +55,10 @@ func (c *Cache) GC(o GCOptions) (GCResult, error) {
 	if o.All {
 		limit = 0
 	}
-	old := func(i Item) bool { return o.MaxAge > 0 && time.Since(i.Used) > o.MaxAge }
-	return c.remove(items, limit, old, o.DryRun)
+	doomed := func(i Item) bool {
+		return o.MaxAge > 0 && time.Since(i.Used) > o.MaxAge || slices.Contains(o.Keys, i.Key)
+	}
+	return c.remove(items, limit, doomed, o.DryRun)
 }
 
 // shrink makes room: it removes what was used least lately until limit bytes

@@ -193,7 +193,7 @@ func TestLimit(t *testing.T) {
 
 func TestGC(t *testing.T) {
 	c := open(t, t.TempDir(), 0)
-	for i, age := range []time.Duration{72 * time.Hour, 48 * time.Hour, time.Hour} {
+	for i, age := range []time.Duration{90 * time.Hour, 72 * time.Hour, 48 * time.Hour, time.Hour} {
 		k := fmt.Sprintf("%08d", i)
 		release(t, get(t, c, k, 40))
 		used := time.Now().Add(-age)
@@ -208,8 +208,9 @@ func TestGC(t *testing.T) {
 		want int
 		left int
 	}{
-		{"nothing to do", GCOptions{MaxAge: 100 * time.Hour}, 0, 4},
-		{"dry", GCOptions{All: true, DryRun: true}, 3, 4},
+		{"nothing to do", GCOptions{MaxAge: 100 * time.Hour, Keys: []string{"77777777"}}, 0, 5},
+		{"dry", GCOptions{All: true, DryRun: true}, 4, 5},
+		{"by key", GCOptions{Keys: []string{"00000000"}}, 1, 4},
 		{"by age", GCOptions{MaxAge: 60 * time.Hour}, 1, 3},
 		{"by size", GCOptions{MaxBytes: 100 << 10}, 1, 2},
 		{"all but what is in use", GCOptions{All: true}, 1, 1},
