@@ -35,6 +35,30 @@ type Recorded struct {
 	Runs     []Run
 }
 
+// Seen is what a valid run says about its kernel, and where: all that Compare
+// needs of it.
+type Seen struct {
+	judge.Observation
+	// Cell is the key of the run's cell or, without a matrix, its side.
+	Cell string
+	// Guests is the shape of the guest and its accelerator.
+	Guests string
+	// KernelSHA is the digest of the kernel image, empty when it is not known.
+	KernelSHA string
+}
+
+// SeenOf draws it from the run's record. Benign reports, and consequences of an
+// earlier failure in the same guest, are not in it.
+func SeenOf(r *Run) Seen {
+	return Seen{Observation: observe(r), Cell: cmp.Or(r.Cell, string(r.Side)), Guests: groupKey(r), KernelSHA: r.Kernel.SHA256}
+}
+
+// Observed is a campaign with what its valid runs say.
+type Observed struct {
+	Campaign *Campaign
+	Runs     []Seen
+}
+
 // CompareOptions changes how Compare judges.
 type CompareOptions struct {
 	// Confidence is one minus the chance that any of the comparison's new and
@@ -166,7 +190,7 @@ func (c Change) rank() int {
 // against one or several earlier ones, whose runs are taken together. The
 // campaigns have to be of one kind, and of one matrix or workload; otherwise the
 // error is an *AskedError.
-func Compare(before []Recorded, after Recorded, o CompareOptions) (Comparison, error) {
+func Compare(before []Observed, after Observed, o CompareOptions) (Comparison, error) {
 	c := Comparison{After: after.Campaign.ID, Confidence: cmp.Or(o.Confidence, DefaultCompareConfidence),
 		Findings: []Finding{}, Apart: []string{}, Warnings: []string{}}
 	if !(c.Confidence >= 0.5 && c.Confidence < 1) {
@@ -197,6 +221,8 @@ func comparable(a, b *Campaign) error {
 	switch {
 	case a.Kind == KindBisect || b.Kind == KindBisect:
 		return asked("a bisection cannot be compared: its runs are of many commits")
+	case a.Kind == KindTune || b.Kind == KindTune:
+		return asked("a tuning cannot be compared: its runs are with many settings")
 	case (a.Matrix == nil) != (b.Matrix == nil):
 		return asked("%s and %s cannot be compared: one is a matrix and the other is not", a.ID, b.ID)
 	case a.Matrix != nil && a.Matrix.Name != b.Matrix.Name:

@@ -13,18 +13,14 @@ import (
 // guests of one shape and accelerator, since the rate of a race depends on both.
 type unit struct{ cell, guests string }
 
-func unitOf(r *Run) unit {
-	return unit{cell: cmp.Or(r.Cell, string(r.Side)), guests: groupKey(r)}
-}
-
 // tally holds the runs that count, by unit: before in [0], after in [1].
 type tally struct {
-	units map[unit]*[2][]Run
+	units map[unit]*[2][]Seen
 	apart []string
 }
 
-func newTally(before []Recorded, after Recorded) *tally {
-	t := &tally{units: map[unit]*[2][]Run{}}
+func newTally(before []Observed, after Observed) *tally {
+	t := &tally{units: map[unit]*[2][]Seen{}}
 	for _, r := range before {
 		t.add(0, r.Runs)
 	}
@@ -56,15 +52,11 @@ func newTally(before []Recorded, after Recorded) *tally {
 	return t
 }
 
-// add takes in the runs that say something about the kernel.
-func (t *tally) add(side int, runs []Run) {
+func (t *tally) add(side int, runs []Seen) {
 	for _, r := range runs {
-		if !Counted(&r) || r.Outcome == judge.Invalid {
-			continue
-		}
-		u := unitOf(&r)
+		u := unit{cell: r.Cell, guests: r.Guests}
 		if t.units[u] == nil {
-			t.units[u] = new([2][]Run)
+			t.units[u] = new([2][]Seen)
 		}
 		t.units[u][side] = append(t.units[u][side], r)
 	}
@@ -96,7 +88,7 @@ func (t *tally) cellFindings() []*finding {
 		var order []string
 		for _, runs := range t.units[u] {
 			for i := range runs {
-				for _, seen := range observe(&runs[i]).Reports {
+				for _, seen := range runs[i].Reports {
 					k := kinds[seen.Fingerprint]
 					if k == nil {
 						k = &kindOfFailure{seen: seen}
@@ -120,18 +112,18 @@ type kindOfFailure struct{ seen judge.SeenReport }
 
 // finding counts the runs of a unit that showed it, and those that were able to:
 // a run that ended before the phase in which it comes was not.
-func (k *kindOfFailure) finding(u unit, runs *[2][]Run) *finding {
+func (k *kindOfFailure) finding(u unit, runs *[2][]Seen) *finding {
 	f := &finding{Finding: Finding{Fingerprint: line(k.seen.Fingerprint), Title: line(k.seen.Title), Signature: k.seen.Signature, Cell: line(u.cell)}}
 	for side, share := range []*Share{&f.Before, &f.After} {
 		f.ran[side], f.showed[side] = map[image]bool{}, map[image]bool{}
 		for i := range runs[side] {
-			o := observe(&runs[side][i])
+			o := &runs[side][i]
 			shows := slices.ContainsFunc(o.Reports, func(r judge.SeenReport) bool { return r.Fingerprint == k.seen.Fingerprint })
 			if !shows && o.Outcome != judge.Clean && o.Reached < k.seen.Phase {
 				continue
 			}
 			share.Able++
-			at := image{u.cell, runs[side][i].Kernel.SHA256}
+			at := image{u.cell, o.KernelSHA}
 			f.ran[side][at] = true
 			if shows {
 				share.Seen++

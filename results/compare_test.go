@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"patchproof/results/judge"
 )
 
 // nightOf makes a matrix campaign; cells maps a cell's key to the letters of its
@@ -35,6 +37,24 @@ func nightOf(id, sha string, cells map[string]string) Recorded {
 		}
 	}
 	return Recorded{Campaign: &c, Runs: runs}
+}
+
+// compare compares campaigns by their valid runs, as the index has them.
+func compare(before []Recorded, after Recorded, o CompareOptions) (Comparison, error) {
+	observed := func(r Recorded) Observed {
+		seen := Observed{Campaign: r.Campaign}
+		for i := range r.Runs {
+			if Counted(&r.Runs[i]) && r.Runs[i].Outcome != judge.Invalid {
+				seen.Runs = append(seen.Runs, SeenOf(&r.Runs[i]))
+			}
+		}
+		return seen
+	}
+	var earlier []Observed
+	for _, r := range before {
+		earlier = append(earlier, observed(r))
+	}
+	return Compare(earlier, observed(after), o)
 }
 
 func repeated(letters string, n int) string { return strings.Repeat(letters, n) }
@@ -65,7 +85,7 @@ func TestCompare(t *testing.T) {
 		{"invalid runs say nothing", map[string]string{"x": repeated("i", 20) + "c"}, map[string]string{"x": repeated("b", 10)}, [2]string{"k1", "k2"}, []string{"x: cannot-tell"}},
 		{"nothing", map[string]string{"x": "ccc"}, map[string]string{"x": "ccc"}, [2]string{"k1", "k2"}, nil},
 	} {
-		c, err := Compare([]Recorded{nightOf("a", test.sha[0], test.before)}, nightOf("b", test.sha[1], test.after), CompareOptions{})
+		c, err := compare([]Recorded{nightOf("a", test.sha[0], test.before)}, nightOf("b", test.sha[1], test.after), CompareOptions{})
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
@@ -91,11 +111,11 @@ func TestCompareWithSeveral(t *testing.T) {
 		before = append(before, nightOf(fmt.Sprintf("night-%d", i), fmt.Sprintf("k%d", i), map[string]string{"x": "ccc"}))
 	}
 	after := nightOf("today", "k10", map[string]string{"x": "bbb"})
-	one, err := Compare(before[9:], after, CompareOptions{})
+	one, err := compare(before[9:], after, CompareOptions{})
 	if err != nil || one.Count(ChangeUnknown) != 1 {
 		t.Errorf("against one night: %+v, %v", one.Findings, err)
 	}
-	all, err := Compare(before, after, CompareOptions{})
+	all, err := compare(before, after, CompareOptions{})
 	if err != nil || all.Count(ChangeNew) != 1 || all.Findings[0].Before.Able != 30 {
 		t.Errorf("against ten nights: %+v, %v", all.Findings, err)
 	}
@@ -104,14 +124,14 @@ func TestCompareWithSeveral(t *testing.T) {
 // The more cells there are, the more a difference must show to be believed.
 func TestCompareCorrectsForManyCells(t *testing.T) {
 	before, after := map[string]string{"x": repeated("c", 8)}, map[string]string{"x": repeated("b", 7) + "c"}
-	one, err := Compare([]Recorded{nightOf("a", "k1", before)}, nightOf("b", "k2", after), CompareOptions{})
+	one, err := compare([]Recorded{nightOf("a", "k1", before)}, nightOf("b", "k2", after), CompareOptions{})
 	if err != nil || one.Findings[0].Change != ChangeNew {
 		t.Fatalf("one cell: %+v, %v", one.Findings, err)
 	}
 	for i := range 30 { // noise elsewhere, of another kind
 		before[fmt.Sprint("noise", i)], after[fmt.Sprint("noise", i)] = "cfc", "fcc"
 	}
-	many, err := Compare([]Recorded{nightOf("a", "k1", before)}, nightOf("b", "k2", after), CompareOptions{})
+	many, err := compare([]Recorded{nightOf("a", "k1", before)}, nightOf("b", "k2", after), CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +145,7 @@ func TestCompareCorrectsForManyCells(t *testing.T) {
 func TestCompareKnowsHistory(t *testing.T) {
 	shown := func(cell, sha, fingerprint string) bool { return cell == "x" && sha == "k1" && fingerprint == bugPrint }
 	before, after := nightOf("a", "k1", map[string]string{"x": "ccc"}), nightOf("b", "k2", map[string]string{"x": "cbc"})
-	c, err := Compare([]Recorded{before}, after, CompareOptions{Shown: shown})
+	c, err := compare([]Recorded{before}, after, CompareOptions{Shown: shown})
 	if err != nil || c.Findings[0].Change != ChangeFlaky {
 		t.Errorf("%+v, %v; want it flaky: the kernel of before has shown it elsewhere", c.Findings, err)
 	}
@@ -136,14 +156,14 @@ func TestCompareKeepsGuestsApart(t *testing.T) {
 	for i := range after.Runs {
 		after.Runs[i].Accel = "kvm"
 	}
-	c, err := Compare([]Recorded{before}, after, CompareOptions{})
+	c, err := compare([]Recorded{before}, after, CompareOptions{})
 	if err != nil || len(c.Findings) != 0 || len(c.Apart) != 2 || c.Cells != 0 {
 		t.Errorf("%+v, %v; want nothing compared", c, err)
 	}
 }
 
 func TestCompareSameKernelNewIsDoubted(t *testing.T) {
-	c, err := Compare([]Recorded{nightOf("a", "k1", map[string]string{"x": repeated("c", 10)})}, nightOf("b", "k1", map[string]string{"x": repeated("b", 10)}), CompareOptions{})
+	c, err := compare([]Recorded{nightOf("a", "k1", map[string]string{"x": repeated("c", 10)})}, nightOf("b", "k1", map[string]string{"x": repeated("b", 10)}), CompareOptions{})
 	if err != nil || c.Findings[0].Change != ChangeNew || !strings.Contains(c.Findings[0].Note, "same") {
 		t.Errorf("%+v, %v", c.Findings, err)
 	}
@@ -164,12 +184,12 @@ func TestCompareRefuses(t *testing.T) {
 		{matrix, other, 0, "of matrix"}, {matrix, verify, 0, "one is a matrix"}, {verify, elsewhere, 0, "workload"},
 		{bisect, bisect, 0, "bisection"}, {matrix, matrix, 2, "confidence 2"}, {matrix, matrix, 0.1, "confidence 0.1"},
 	} {
-		_, err := Compare([]Recorded{test.a}, test.b, CompareOptions{Confidence: test.confidence})
+		_, err := compare([]Recorded{test.a}, test.b, CompareOptions{Confidence: test.confidence})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s with %s: %v, want %q", test.a.Campaign.ID, test.b.Campaign.ID, err, test.want)
 		}
 	}
-	if _, err := Compare(nil, matrix, CompareOptions{}); err == nil {
+	if _, err := compare(nil, matrix, CompareOptions{}); err == nil {
 		t.Error("comparing with nothing went well")
 	}
 }
@@ -179,7 +199,7 @@ func TestCompareGolden(t *testing.T) {
 	after := nightOf("20261126T190000Z-nightly-bbbbbb", "k2", map[string]string{"compress=none": repeated("c", 7) + "f", "compress=zlib": repeated("b", 8), "compress=zstd": "c"})
 	after.Campaign.Warnings = []string{"run folder \x1b[31mx skipped"}
 	after.Runs[8].Reports[0].Title = "WARNING in <script>alert(1)</script> \x1b[2J\xff]]>"
-	c, err := Compare([]Recorded{before}, after, CompareOptions{})
+	c, err := compare([]Recorded{before}, after, CompareOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +236,7 @@ func TestCompareSeldomErrs(t *testing.T) {
 		return m
 	}
 	for range nights {
-		c, err := Compare([]Recorded{nightOf("a", "k1", cells())}, nightOf("b", "k2", cells()), CompareOptions{Confidence: confidence})
+		c, err := compare([]Recorded{nightOf("a", "k1", cells())}, nightOf("b", "k2", cells()), CompareOptions{Confidence: confidence})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,14 @@ import (
 // The rules of kcidb-io's schema 5.0, and where later versions are stricter
 // theirs, for the objects that we write: what a property's value must look like.
 // A property that is not listed is not allowed.
+//
+// KernelCI publishes the schema as Python code only, in a package that the
+// registries used here do not have. This table is therefore a reading of it and
+// not a copy: it was compared, property by property, with kcidb_io/schema/v05_00.py
+// (commit 0e7a27d8) and v05_03.py (commit 07cc1885) of github.com/kernelci/kcidb-io.
+// Left out, because they are never written: _timestamp, lists of files, URLs,
+// git_commit_tags, git_repository_branch_tip, the origin's finish times, a test's
+// number and waived, an environment's compatible, categories and misc of issues.
 type kcidbRule struct {
 	properties map[string]func(v any) string // says what is wrong, or ""
 	required   []string
@@ -35,6 +44,14 @@ func matches(pattern string) func(any) string {
 func number(v any) string {
 	if _, ok := v.(float64); !ok {
 		return fmt.Sprintf("%#v is no number", v)
+	}
+	return ""
+}
+
+// ordinal is an integer that is not negative.
+func ordinal(v any) string {
+	if n, ok := v.(float64); !ok || n < 0 || n != math.Trunc(n) {
+		return fmt.Sprintf("%#v is no version", v)
 	}
 	return ""
 }
@@ -96,10 +113,10 @@ var (
 			"path":        matches(`^([a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*)?$`), "comment": noNUL, "log_excerpt": excerpt, "status": statusName,
 			"start_time": dateTime, "duration": number, "misc": object}},
 		"issues": {required: []string{"id", "version", "origin"}, properties: map[string]func(any) string{
-			"id": kcidbID, "version": number, "origin": kcidbOrigin, "report_subject": noNUL, "comment": noNUL,
+			"id": kcidbID, "version": ordinal, "origin": kcidbOrigin, "report_subject": noNUL, "comment": noNUL,
 			"culprit": nested(kcidbRule{properties: map[string]func(any) string{"code": boolean, "tool": boolean, "harness": boolean}})}},
 		"incidents": {required: []string{"id", "origin", "issue_id", "issue_version"}, properties: map[string]func(any) string{
-			"id": kcidbID, "origin": kcidbOrigin, "issue_id": kcidbID, "issue_version": number, "build_id": kcidbID, "test_id": kcidbID,
+			"id": kcidbID, "origin": kcidbOrigin, "issue_id": kcidbID, "issue_version": ordinal, "build_id": kcidbID, "test_id": kcidbID,
 			"present": boolean, "comment": noNUL, "misc": object}},
 	}
 )
@@ -257,6 +274,7 @@ func TestKCIDBCheck(t *testing.T) {
 		"link":     {`"build_id": "patchproof:`, `"build_id": "patchproof:x`},
 		"time":     {`"start_time": "`, `"start_time": "on `},
 		"origin":   {`"origin": "patchproof"`, `"origin": "PatchProof"`},
+		"issue":    {`"issue_version": 1`, `"issue_version": 0.5`},
 	} {
 		if faults := kcidbFaults([]byte(strings.ReplaceAll(good, change[0], change[1]))); len(faults) == 0 {
 			t.Errorf("%s: not noticed", name)

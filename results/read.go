@@ -54,11 +54,6 @@ func ReadRun(dir, path string) (r Run, ended bool, warning string, err error) {
 	return r, ended, warning, err
 }
 
-// Observe returns what the judge needs to know of a run: its outcome, and the
-// reports and failures that say something about the kernel. Benign reports, and
-// consequences of an earlier failure in the same guest, are not among them.
-func Observe(r *Run) judge.Observation { return observe(r) }
-
 // Counted reports whether a run takes part in statistics: it has ended, and was
 // not stopped from outside before it had shown anything.
 func Counted(r *Run) bool { return r.Outcome != "" && r.counts() }

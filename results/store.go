@@ -1,10 +1,12 @@
 package results
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -177,20 +179,28 @@ func (w *CampaignWriter) StartRun(r Run) (*RunWriter, error) {
 // writeAtomic writes a file so that readers see all of it or what was there
 // before, even after a crash.
 func writeAtomic(path string, data []byte) error {
+	return ReplaceFile(path, bytes.NewReader(data), true)
+}
+
+// ReplaceFile writes a file so that readers see all of it or what was there
+// before; with durable also after a crash of the machine, which takes a wait for
+// the disk.
+func ReplaceFile(path string, content io.Reader, durable bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	_, err = io.Copy(f, content)
+	err = errors.Join(err, f.Chmod(0o644))
+	if durable {
+		err = errors.Join(err, f.Sync())
+	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		if rmErr := os.Remove(f.Name()); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-			err = errors.Join(err, rmErr)
-		}
-		return fmt.Errorf("write %s: %w; is there space left?", path, err)
+		return fmt.Errorf("write %s: %w; is there space left?", path, errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

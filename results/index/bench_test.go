@@ -123,7 +123,10 @@ func BenchmarkQueries10000(b *testing.B) {
 			list, err := x.Trend(ctx, "btrfs_destroy_inode", EventFilter{})
 			return len(list), err
 		},
-		"Cells":     func() (int, error) { list, err := x.Cells(ctx, "nightly", 0); return len(list), err },
+		"Cell": func() (int, error) {
+			list, err := x.CellHistory(ctx, "nightly", "compress=none")
+			return len(list), err
+		},
 		"Flaky":     func() (int, error) { list, err := x.Flaky(ctx, EventFilter{}); return len(list), err },
 		"Durations": func() (int, error) { list, err := x.Durations(ctx, EventFilter{}); return len(list), err },
 	} {

@@ -3,7 +3,6 @@ package index
 import (
 	"context"
 	"database/sql"
-	"slices"
 	"time"
 
 	"patchproof/results/judge"
@@ -11,66 +10,25 @@ import (
 
 // CellPoint is what one campaign's runs of one cell showed.
 type CellPoint struct {
-	Campaign  string       `json:"campaign"`
-	Started   time.Time    `json:"started"` // of the campaign
-	Kernel    string       `json:"kernel,omitempty"`
-	KernelSHA string       `json:"kernel_sha256,omitempty"`
-	Counts    judge.Counts `json:"counts"`
-	// MedianSeconds is of the runs that were clean or reproduced; 0 without any.
-	MedianSeconds float64 `json:"median_seconds"`
+	Campaign string
+	Started  time.Time // of the campaign
+	Kernel   string
+	Counts   judge.Counts
 }
 
 // CellHistory returns what the campaigns of a matrix showed in one cell, the
 // oldest first. Campaigns without runs of the cell are left out.
 func (x *Index) CellHistory(ctx context.Context, name, key string) ([]CellPoint, error) {
-	cells, err := x.cells(ctx, EventFilter{Name: name, Cell: key}, 0)
-	return cells[key], err
-}
-
-// Cells returns the history of all cells of a matrix in its last campaigns, by
-// the cells' keys; last 0 is no limit.
-func (x *Index) Cells(ctx context.Context, name string, last int) (map[string][]CellPoint, error) {
-	return x.cells(ctx, EventFilter{Name: name}, last)
-}
-
-func (x *Index) cells(ctx context.Context, f EventFilter, last int) (map[string][]CellPoint, error) {
-	w := f.where()
+	w := EventFilter{Name: name, Cell: key}.where()
 	w.add("r.counted")
-	if last > 0 {
-		w.add("c.folder IN (SELECT folder FROM campaigns WHERE name = ? ORDER BY started DESC, folder DESC LIMIT ?)", f.Name, last)
-	}
-	out := map[string][]CellPoint{}
-	var seconds []float64
-	err := x.eachRun(ctx, w, `ORDER BY r.cell, c.started, c.folder, r.elapsed`, func(r *runOf) {
-		points := out[r.cell]
+	var points []CellPoint
+	err := x.eachRun(ctx, w, `ORDER BY c.started, c.folder`, func(r *runOf) {
 		if len(points) == 0 || points[len(points)-1].Campaign != r.folder {
-			points = append(points, CellPoint{Campaign: r.folder, Started: r.campaignStarted, Kernel: r.kernel, KernelSHA: r.kernelSHA})
-			seconds = nil
+			points = append(points, CellPoint{Campaign: r.folder, Started: r.campaignStarted, Kernel: r.kernel})
 		}
-		p := &points[len(points)-1]
-		p.Counts.Add(r.outcome)
-		if r.outcome == judge.Clean || r.outcome == judge.Reproduced {
-			seconds = append(seconds, r.elapsed)
-			p.MedianSeconds = median(seconds)
-		}
-		out[r.cell] = points
+		points[len(points)-1].Counts.Add(r.outcome)
 	})
-	return out, err
-}
-
-// CellSeconds returns how long a run of a cell takes: the median in the last
-// campaign of that matrix that has runs of it. ok is false without any.
-func (x *Index) CellSeconds(ctx context.Context, matrix, cellKey string) (seconds float64, ok bool) {
-	points, err := x.CellHistory(ctx, matrix, cellKey)
-	if err != nil {
-		return 0, false // an estimate that is missing does no harm
-	}
-	for _, p := range slices.Backward(points) {
-		if p.MedianSeconds > 0 {
-			return p.MedianSeconds, true
-		}
-	}
-	return 0, false
+	return points, err
 }
 
 // Flaky is a cell, or a side of a verification, whose outcome changes although
@@ -140,17 +98,17 @@ func (x *Index) Durations(ctx context.Context, f EventFilter) ([]DurationPoint, 
 
 // runOf is a run with its campaign, for the functions that group runs.
 type runOf struct {
-	folder, cell, kernel, kernelSHA string
-	campaignStarted                 time.Time
-	elapsed                         float64
-	outcome                         judge.Outcome
+	folder, kernel  string
+	campaignStarted time.Time
+	elapsed         float64
+	outcome         judge.Outcome
 }
 
 func (x *Index) eachRun(ctx context.Context, w where, order string, f func(*runOf)) error {
-	all, err := list(ctx, x, `SELECT r.folder, r.cell, r.kernel, r.kernel_sha, c.started, r.elapsed, r.outcome
+	all, err := list(ctx, x, `SELECT r.folder, r.kernel, c.started, r.elapsed, r.outcome
 		FROM runs r JOIN campaigns c ON c.folder = r.folder`+w.text()+" "+order, w.args, func(row *sql.Rows) (r runOf, err error) {
 		var started int64
-		err = row.Scan(&r.folder, &r.cell, &r.kernel, &r.kernelSHA, &started, &r.elapsed, &r.outcome)
+		err = row.Scan(&r.folder, &r.kernel, &started, &r.elapsed, &r.outcome)
 		r.campaignStarted = moment(started)
 		return r, err
 	})

@@ -1,12 +1,15 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"patchproof/results"
+	"patchproof/results/judge"
 )
 
 // Compare loads the campaigns that refs name, see Find, and compares the last
@@ -16,18 +19,13 @@ func (x *Index) Compare(ctx context.Context, refs []string, confidence float64) 
 	if len(refs) < 2 {
 		return results.Comparison{}, fmt.Errorf("name an earlier campaign and a later one, not %d", len(refs))
 	}
-	var loaded []results.Recorded
+	var loaded []results.Observed
 	for _, ref := range refs {
-		c, err := x.Find(ctx, ref)
+		o, err := x.observed(ctx, ref)
 		if err != nil {
 			return results.Comparison{}, err
 		}
-		campaign, runs, err := results.Load(filepath.Join(x.dir, c.ID))
-		if err != nil {
-			return results.Comparison{}, err
-		}
-		campaign.ID = c.ID // the folder may have been renamed
-		loaded = append(loaded, results.Recorded{Campaign: campaign, Runs: runs})
+		loaded = append(loaded, o)
 	}
 	before, after := loaded[:len(loaded)-1], loaded[len(loaded)-1]
 	shown, err := x.Shown(ctx, after.Campaign.Workload)
@@ -35,6 +33,83 @@ func (x *Index) Compare(ctx context.Context, refs []string, confidence float64) 
 		return results.Comparison{}, err
 	}
 	return results.Compare(before, after, results.CompareOptions{Confidence: confidence, Shown: shown})
+}
+
+// observed returns the campaign that ref names, with what its runs say.
+func (x *Index) observed(ctx context.Context, ref string) (o results.Observed, err error) {
+	c, err := x.Find(ctx, ref)
+	if err != nil {
+		return o, err
+	}
+	if o.Campaign, err = results.LoadCampaign(filepath.Join(x.dir, c.ID)); err != nil {
+		return o, err
+	}
+	o.Campaign.ID = c.ID // the folder may have been renamed
+	if o.Runs, err = x.SeenIn(ctx, c.ID); err != nil {
+		return o, err
+	}
+	problems, err := x.Problems(ctx)
+	for _, p := range problems {
+		if p.Campaign == c.ID {
+			o.Campaign.Warnings = append(o.Campaign.Warnings, fmt.Sprintf("run folder %s: %s", p.Path, p.Reason))
+		}
+	}
+	return o, err
+}
+
+// SeenIn returns what the valid runs of a campaign say about their kernels.
+func (x *Index) SeenIn(ctx context.Context, campaign string) ([]results.Seen, error) {
+	runs, err := x.seen(ctx, "c.folder = ?", campaign)
+	seen := make([]results.Seen, len(runs))
+	for i := range runs {
+		seen[i] = runs[i].Seen
+	}
+	return seen, err
+}
+
+// CellRun is a valid run of a cell of a matrix.
+type CellRun struct {
+	results.Seen
+	Campaign string
+	Started  time.Time // of the campaign
+	Seconds  float64   // that the run took
+}
+
+// CellRuns returns the valid runs of all campaigns of a matrix, those of the
+// campaign that began last first.
+func (x *Index) CellRuns(ctx context.Context, matrix string) ([]CellRun, error) {
+	return x.seen(ctx, "c.kind = 'matrix' AND c.name = ?", line(matrix))
+}
+
+// seen returns the valid runs of the campaigns that a condition chooses.
+func (x *Index) seen(ctx context.Context, campaigns string, arg any) ([]CellRun, error) {
+	type row struct {
+		CellRun
+		path   string
+		report judge.SeenReport
+	}
+	rows, err := list(ctx, x, `SELECT r.folder, r.path, c.started, r.side, r.cell, r.guests, r.kernel_sha, r.outcome, r.reached, r.elapsed,
+		coalesce(e.fingerprint, ''), coalesce(e.title, ''), coalesce(e.signature, 0), coalesce(e.phase, 0)
+		FROM campaigns c JOIN runs r ON r.folder = c.folder LEFT JOIN events e ON e.folder = r.folder AND e.path = r.path
+		WHERE r.counted AND r.outcome <> 'invalid' AND `+campaigns+`
+		ORDER BY c.started DESC, c.folder DESC, r.path`, []any{arg}, func(q *sql.Rows) (v row, err error) {
+		var started int64
+		err = q.Scan(&v.Campaign, &v.path, &started, &v.Side, &v.Cell, &v.Guests, &v.KernelSHA, &v.Outcome, &v.Reached, &v.Seconds,
+			&v.report.Fingerprint, &v.report.Title, &v.report.Signature, &v.report.Phase)
+		v.Started, v.Cell = moment(started), cmp.Or(v.Cell, string(v.Side))
+		return v, err
+	})
+	var out []CellRun
+	for i, v := range rows {
+		if i == 0 || v.path != rows[i-1].path || v.Campaign != rows[i-1].Campaign {
+			out = append(out, v.CellRun)
+		}
+		if v.report.Fingerprint != "" {
+			last := &out[len(out)-1]
+			last.Reports = append(last.Reports, v.report)
+		}
+	}
+	return out, err
 }
 
 // Shown returns what results.CompareOptions asks for: whether runs of a kernel
@@ -56,6 +131,24 @@ func (x *Index) shown(ctx context.Context, workload string) (map[[3]string]bool,
 	out := map[[3]string]bool{}
 	for _, k := range triples {
 		out[k] = true
+	}
+	return out, err
+}
+
+// Showed returns the campaigns of a matrix that have shown a failure, by its
+// fingerprint.
+func (x *Index) Showed(ctx context.Context, matrix string) (map[string]map[string]bool, error) {
+	pairs, err := list(ctx, x, `SELECT DISTINCT e.fingerprint, c.folder FROM campaigns c JOIN events e ON e.folder = c.folder
+		JOIN runs r ON r.folder = e.folder AND r.path = e.path WHERE c.kind = 'matrix' AND c.name = ? AND r.counted`, []any{line(matrix)}, func(row *sql.Rows) (p [2]string, err error) {
+		err = row.Scan(&p[0], &p[1])
+		return p, err
+	})
+	out := map[string]map[string]bool{}
+	for _, p := range pairs {
+		if out[p[0]] == nil {
+			out[p[0]] = map[string]bool{}
+		}
+		out[p[0]][p[1]] = true
 	}
 	return out, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -97,6 +98,11 @@ func TestMigrations(t *testing.T) {
 			}
 			if _, err := db.Exec(string(script)); err != nil {
 				t.Fatal(err)
+			}
+			for i := 1; i < version; i++ {
+				if _, err := db.Exec(migrations[i] + fmt.Sprintf("; PRAGMA user_version = %d", i+1)); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if err := db.Close(); err != nil {

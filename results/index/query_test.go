@@ -160,22 +160,46 @@ func TestCells(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []CellPoint{
-		{first, began, "kernel k1", "k1", counts(0, 4, 0, 0), 12.5},
-		{second, began.AddDate(0, 0, 1), "kernel k1", "k1", counts(0, 2, 1, 1), 12},
-		{third, began.AddDate(0, 0, 2), "kernel k2", "k2", counts(0, 4, 0, 0), 12.5},
+		{first, began, "kernel k1", counts(0, 4, 0, 0)},
+		{second, began.AddDate(0, 0, 1), "kernel k1", counts(0, 2, 1, 1)},
+		{third, began.AddDate(0, 0, 2), "kernel k2", counts(0, 4, 0, 0)},
 	}
 	if !reflect.DeepEqual(points, want) {
 		t.Errorf("history:\n%+v\nwant\n%+v", points, want)
 	}
-	cells, err := x.Cells(context.Background(), "nightly", 2)
-	if err != nil || len(cells) != 2 || len(cells["compress=zlib"]) != 2 || cells["compress=zlib"][0].Campaign != second {
-		t.Errorf("cells of the last two nights: %+v, %v", cells, err)
+}
+
+func TestCellRuns(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	runs, err := x.CellRuns(context.Background(), "nightly")
+	if err != nil || len(runs) != 23 { // one of 24 is invalid
+		t.Fatalf("%d runs, %v", len(runs), err)
 	}
-	if s, ok := x.CellSeconds(context.Background(), "nightly", "compress=zlib"); !ok || s != 16.5 {
-		t.Errorf("CellSeconds = %v, %v; want 16.5", s, ok)
+	if runs[0].Campaign != third || runs[22].Campaign != first {
+		t.Errorf("from %s to %s: the last campaign is not first", runs[0].Campaign, runs[22].Campaign)
 	}
-	if s, ok := x.CellSeconds(context.Background(), "nightly", "compress=lzo"); ok {
-		t.Errorf("CellSeconds of an unknown cell = %v", s)
+	foo := run('o')
+	foo.Cell, foo.Side, foo.Kernel.SHA256 = "compress=none", results.Single, "k1"
+	want := CellRun{Seen: results.SeenOf(&foo), Campaign: second, Started: began.AddDate(0, 0, 1), Seconds: 12}
+	want.Outcome = judge.OtherFailure
+	if got := runs[9]; !reflect.DeepEqual(got, want) {
+		t.Errorf("a run with another failure:\n%+v\nwant\n%+v", got, want)
+	}
+	if none, err := x.CellRuns(context.Background(), "weekly"); err != nil || len(none) != 0 {
+		t.Errorf("another matrix: %+v, %v", none, err)
+	}
+	seen, err := x.SeenIn(context.Background(), second)
+	if err != nil || len(seen) != 7 || !reflect.DeepEqual(seen[1], want.Seen) {
+		t.Errorf("of one campaign: %+v, %v", seen, err)
+	}
+}
+
+func TestShowed(t *testing.T) {
+	x := openIndex(t, threeNights(t))
+	showed, err := x.Showed(context.Background(), "nightly")
+	want := map[string]map[string]bool{"btrfs_destroy_inode": {first: true, second: true}, "foo_bar": {second: true}}
+	if err != nil || !reflect.DeepEqual(showed, want) {
+		t.Errorf("%v, %v; want %v", showed, err, want)
 	}
 }
 

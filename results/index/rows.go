@@ -16,6 +16,7 @@ type runRow struct {
 	Run
 	ended   bool
 	reached int
+	guests  string
 	events  []event
 }
 
@@ -27,8 +28,8 @@ type event struct {
 }
 
 func rowOf(r *results.Run, path string, ended bool) runRow {
-	o := results.Observe(r)
-	row := runRow{ended: ended, reached: o.Reached, Run: Run{Path: path, ID: r.ID, Side: r.Side, Cell: r.Cell, Commit: r.Commit,
+	o := results.SeenOf(r)
+	row := runRow{ended: ended, reached: o.Reached, guests: o.Guests, Run: Run{Path: path, ID: r.ID, Side: r.Side, Cell: r.Cell, Commit: r.Commit,
 		Kernel: kernelText(r.Kernel), KernelSHA: r.Kernel.SHA256, Started: r.Started, ElapsedSeconds: r.ElapsedSeconds,
 		Outcome: r.Outcome, Counted: results.Counted(r), Reason: line(cmp.Or(r.Reason, r.InvalidReason))}}
 	at := map[string]int{}
@@ -124,10 +125,10 @@ func putProblem(ctx context.Context, tx *sql.Tx, p Problem) error {
 
 func (r *runRow) put(ctx context.Context, tx *sql.Tx, folder string) error {
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO runs
-		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, reached, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, reached, guests, reason)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		folder, r.Path, r.ID, string(r.Side), r.Cell, r.Commit, r.Kernel, r.KernelSHA, nanoseconds(r.Started), r.ElapsedSeconds,
-		string(r.Outcome), r.Counted, r.ended, r.reached, r.Reason)
+		string(r.Outcome), r.Counted, r.ended, r.reached, r.guests, r.Reason)
 	if err != nil {
 		return err
 	}
@@ -151,6 +152,9 @@ func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Camp
 	if c.Decision != nil {
 		verdict, confidence = string(c.Decision.Verdict), c.Decision.Confidence
 	}
+	if c.Tune != nil {
+		verdict = string(c.Tune.Answer)
+	}
 	ended := c.ElapsedSeconds > 0 || c.Decision != nil || c.Stopped != "" || c.Failed != ""
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO campaigns
 		(folder, kind, name, workload, shape, accel, pre, post, started, elapsed, ended, verdict, confidence, stopped, failed, perturbed, open, cells)
@@ -170,7 +174,7 @@ func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Camp
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE campaigns SET good_cells = good_cells - bad_cells, verdict = CASE
-		WHEN kind IN ('verify', 'bisect') THEN verdict
+		WHEN kind IN ('verify', 'bisect', 'tune') THEN verdict
 		WHEN reproduced + other_failure > 0 THEN 'failing'
 		WHEN kind = 'run' AND clean > 0 OR cells > 0 AND good_cells - bad_cells = cells THEN 'passing'
 		ELSE '' END WHERE folder = ?`, folder)

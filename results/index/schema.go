@@ -62,6 +62,13 @@ var migrations = [...]string{
 	DELETE FROM events;
 	DELETE FROM runs;
 	UPDATE folders SET stamp = '';`,
+
+	// In what guests runs were: rates of different ones do not compare.
+	`ALTER TABLE runs ADD COLUMN guests TEXT NOT NULL DEFAULT '';
+	CREATE INDEX runs_cell ON runs (cell);
+	DELETE FROM events;
+	DELETE FROM runs;
+	UPDATE folders SET stamp = '';`,
 }
 
 var (

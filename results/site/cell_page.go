@@ -47,11 +47,10 @@ func (s *Site) cellPage(ctx context.Context, c *campaign, name string) (File, er
 	if cell.Perturb != nil {
 		body.Perturb = results.PerturbText(cell.Perturb)
 	}
-	p, err := s.past(ctx, c)
+	points, campaigns, err := s.cellPoints(ctx, c, cell.Key)
 	if err != nil {
 		return File{}, err
 	}
-	points, campaigns := p.cellPoints(cell.Key)
 	if body.Trend, err = trend(points, "Runs of the cell that failed"); err != nil {
 		return File{}, err
 	}

@@ -54,10 +54,11 @@ func (s *Site) news(ctx context.Context, campaigns []index.Campaign) ([]news, er
 			continue
 		}
 		seen[row.Name] = true
-		c, err := s.load(row.ID)
+		record, err := s.record(row.ID)
 		if err != nil {
 			continue // it is among the problems
 		}
+		c := &campaign{Campaign: *record, ID: row.ID}
 		n, err := s.newsOf(ctx, c, "c/"+c.ID+"/", "c/")
 		if err != nil {
 			return nil, err
@@ -75,7 +76,7 @@ func (s *Site) news(ctx context.Context, campaigns []index.Campaign) ([]news, er
 // campaign's folder, and up to the folder of all campaigns.
 func (s *Site) newsOf(ctx context.Context, c *campaign, base, up string) (*news, error) {
 	n := &news{}
-	var before []results.Recorded
+	var before []results.Observed
 	for id := c.ID; len(before) < newsNights; {
 		last, ok, err := s.index.LastMatrix(ctx, c.Matrix.Name, id)
 		if err != nil {
@@ -85,11 +86,15 @@ func (s *Site) newsOf(ctx context.Context, c *campaign, base, up string) (*news,
 			break
 		}
 		id = last.ID
-		night, err := s.load(last.ID)
+		record, err := s.record(last.ID)
 		if err != nil {
 			continue // it is among the problems
 		}
-		before = append(before, results.Recorded{Campaign: &night.Campaign, Runs: night.Runs})
+		night, err := s.observed(ctx, record, id)
+		if err != nil {
+			return nil, err
+		}
+		before = append(before, night)
 		n.Against = append(n.Against, link{last.Started.UTC().Format("2006-01-02 15:04"), ""})
 		if s.shows(last.ID) {
 			n.Against[len(n.Against)-1].Href = up + last.ID + "/" + indexName
@@ -103,7 +108,11 @@ func (s *Site) newsOf(ctx context.Context, c *campaign, base, up string) (*news,
 	if err != nil {
 		return nil, err
 	}
-	compared, err := results.Compare(before, results.Recorded{Campaign: &c.Campaign, Runs: c.Runs}, results.CompareOptions{Shown: shown})
+	after, err := s.observed(ctx, &c.Campaign, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	compared, err := results.Compare(before, after, results.CompareOptions{Shown: shown})
 	if err != nil {
 		n.Quiet = err.Error()
 		return n, nil
@@ -114,6 +123,13 @@ func (s *Site) newsOf(ctx context.Context, c *campaign, base, up string) (*news,
 	}
 	n.lists(compared.Failures(), c, base)
 	return n, nil
+}
+
+// observed is a campaign with what its runs say, as the index has it: reading
+// the folders of several nights takes longer than all the rest of a page.
+func (s *Site) observed(ctx context.Context, record *results.Campaign, id string) (results.Observed, error) {
+	runs, err := s.index.SeenIn(ctx, id)
+	return results.Observed{Campaign: record, Runs: runs}, err
 }
 
 // newsKinds are the lists, in the order in which somebody has to look at them.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"patchproof/results/index"
 )
@@ -36,9 +35,6 @@ type Site struct {
 	index  *index.Index
 	chosen map[string]bool // nil: all
 	cache  *cache
-
-	mu      sync.Mutex
-	history map[string]map[string][]index.CellPoint // of matrices, since the last Refresh
 }
 
 // Open opens the results folder dir and its index.
@@ -51,7 +47,7 @@ func Open(ctx context.Context, dir string, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{dir: dir, o: o, index: idx, cache: newCache(), history: map[string]map[string][]index.CellPoint{}}
+	s := &Site{dir: dir, o: o, index: idx, cache: newCache()}
 	for _, ref := range o.Campaigns {
 		c, err := idx.Find(ctx, ref)
 		if err != nil {
@@ -69,15 +65,7 @@ func Open(ctx context.Context, dir string, o Options) (*Site, error) {
 func (s *Site) Close() error { return s.index.Close() }
 
 // Refresh brings the index up to date with the folders.
-func (s *Site) Refresh(ctx context.Context) error {
-	if err := s.index.Refresh(ctx); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.history)
-	return nil
-}
+func (s *Site) Refresh(ctx context.Context) error { return s.index.Refresh(ctx) }
 
 // shows reports whether the site has pages for a campaign.
 func (s *Site) shows(id string) bool { return s.chosen == nil || s.chosen[id] }

@@ -168,7 +168,7 @@ func (w *siteWriter) end() error {
 	if err != nil {
 		return fmt.Errorf("manifest of the site: %w", err)
 	}
-	return replaceFile(filepath.Join(w.out, manifestName), bytes.NewReader(data))
+	return results.ReplaceFile(filepath.Join(w.out, manifestName), bytes.NewReader(data), false)
 }
 
 // all lists the site's campaigns, newest first.
