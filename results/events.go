@@ -22,6 +22,8 @@ type event struct {
 	Report  *ReportRecord `json:"report,omitempty"`
 	Failure *GuestFailure `json:"failure,omitempty"`
 	Perturb *PerturbStats `json:"perturb,omitempty"`
+	CPU     *CPUTime      `json:"cpu,omitempty"`
+	Timing  *Timing       `json:"timing,omitempty"`
 	Outcome *outcomeEvent `json:"outcome,omitempty"`
 }
 
@@ -53,6 +55,12 @@ func (e *event) apply(r *Run) {
 	}
 	if e.Perturb != nil {
 		r.Perturb = e.Perturb
+	}
+	if e.CPU != nil {
+		r.CPU = e.CPU
+	}
+	if e.Timing != nil {
+		r.Timing = e.Timing
 	}
 	if o := e.Outcome; o != nil {
 		r.Complete, r.HarnessReason, r.Stopped, r.ElapsedSeconds = o.Complete, o.HarnessReason, o.Stopped, o.ElapsedSeconds
@@ -139,6 +147,12 @@ func (w *RunWriter) Failure(f GuestFailure) error { return w.add(event{Event: "f
 
 // Perturb records what a perturbed kernel says of its yields.
 func (w *RunWriter) Perturb(p PerturbStats) error { return w.add(event{Event: "perturb", Perturb: &p}) }
+
+// CPU records the processor time of the run.
+func (w *RunWriter) CPU(c CPUTime) error { return w.add(event{Event: "cpu", CPU: &c}) }
+
+// Timing records where the run's time went besides its phases.
+func (w *RunWriter) Timing(t Timing) error { return w.add(event{Event: "timing", Timing: &t}) }
 
 // MarkStopped notes that the run is being ended from outside, by a decision, a
 // signal or the end of the budget. Call it before Finish.

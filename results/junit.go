@@ -71,7 +71,7 @@ const junitOutput = 64 << 10
 func JUnit(w io.Writer, r Recorded) error {
 	var suite junitSuite
 	switch {
-	case r.Campaign.Kind == KindBisect:
+	case r.Campaign.searches():
 		return notForReporters(r.Campaign)
 	case r.Campaign.Matrix != nil:
 		suite = junitMatrix(&r)
@@ -94,7 +94,14 @@ func JUnit(w io.Writer, r Recorded) error {
 	return err
 }
 
+// searches says that the campaign's runs are of many kernels or settings, among
+// which it looks for one.
+func (c *Campaign) searches() bool { return c.Kind == KindBisect || c.Kind == KindTune }
+
 func notForReporters(c *Campaign) error {
+	if c.Kind == KindTune {
+		return asked("%s is a tuning, which has no cases that pass or fail: 'patchproof results show %s' shows it", c.ID, c.ID)
+	}
 	return asked("%s is a bisection, which has no cases that pass or fail: 'patchproof bisect log %s' shows it", c.ID, c.ID)
 }
 

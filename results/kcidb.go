@@ -107,7 +107,7 @@ func KCIDB(w io.Writer, r Recorded, origin string) error {
 	if !originPattern.MatchString(origin) {
 		return asked("origin %q: use small letters, digits and '_' only", origin)
 	}
-	if r.Campaign.Kind == KindBisect {
+	if r.Campaign.searches() {
 		return notForReporters(r.Campaign)
 	}
 	k := kcidb{origin: origin, campaign: r.Campaign, known: map[string]bool{}}

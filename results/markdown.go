@@ -23,7 +23,7 @@ const (
 func Markdown(w io.Writer, r Recorded) error {
 	var b strings.Builder
 	switch {
-	case r.Campaign.Kind == KindBisect:
+	case r.Campaign.searches():
 		return notForReporters(r.Campaign)
 	case r.Campaign.Matrix != nil:
 		markdownMatrix(&b, &r)

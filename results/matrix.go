@@ -104,6 +104,10 @@ func (s CellState) Bad() bool { return s == CellFailing || s == CellOther }
 type CellReport struct {
 	Fingerprint string `json:"fingerprint"`
 	Title       string `json:"title"`
+	// Condition is what the kernel asserted, where its report says so, and Place
+	// where; both are of the first report of this kind.
+	Condition string `json:"condition,omitempty"`
+	Place     string `json:"place,omitempty"`
 	// Matches says that it matches the workload's signature.
 	Matches bool `json:"matches"`
 	// Runs is the number of runs that showed it.
@@ -162,11 +166,23 @@ func (c *CellResult) addReports(r *Run) {
 		at := slices.IndexFunc(c.Reports, func(known CellReport) bool { return known.Fingerprint == rep.Fingerprint })
 		if at < 0 {
 			at = len(c.Reports)
-			c.Reports = append(c.Reports, CellReport{Fingerprint: rep.Fingerprint, Title: rep.Title})
+			c.Reports = append(c.Reports, cellReport(r, rep))
 		}
 		c.Reports[at].Matches = c.Reports[at].Matches || rep.Signature
 		c.Reports[at].Runs++
 	}
+}
+
+// cellReport describes a kind of report by the first of a run.
+func cellReport(r *Run, seen judge.SeenReport) CellReport {
+	kind := CellReport{Fingerprint: seen.Fingerprint, Title: seen.Title}
+	for i := range r.Reports {
+		if rep := &r.Reports[i]; fingerprintOf(rep) == seen.Fingerprint {
+			kind.Condition, kind.Place = line(rep.ConditionText()), Place(rep)
+			break
+		}
+	}
+	return kind
 }
 
 func (c *CellResult) missing() int {

@@ -76,8 +76,9 @@ func TestCellReports(t *testing.T) {
 	follow.FollowUp = true
 	got := CellOf(CellRecord{Key: "k", Repeat: 3, Confidence: 0.95}, []Run{cellRun("k", 3, otherReport()), twice, cellRun("k", 2, btrfsReport(), follow)})
 	want := []CellReport{
-		{Fingerprint: btrfsReport().Fingerprint, Title: "WARNING in btrfs_destroy_inode", Matches: true, Runs: 2},
-		{Fingerprint: "KASAN|foo_bar", Title: "KASAN: use-after-free Read in foo_bar", Runs: 1},
+		{Fingerprint: btrfsReport().Fingerprint, Title: "WARNING in btrfs_destroy_inode", Condition: "WARN_ON(inode->csum_bytes)",
+			Place: "btrfs_destroy_inode at fs/btrfs/inode.c:8028", Matches: true, Runs: 2},
+		{Fingerprint: "KASAN|foo_bar", Title: "KASAN: use-after-free Read in foo_bar", Place: "foo_bar at fs/foo/bar.c:12", Runs: 1},
 	}
 	if !reflect.DeepEqual(got.Reports, want) {
 		t.Errorf("got %+v", got.Reports)

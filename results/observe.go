@@ -14,7 +14,8 @@ import (
 //
 // What the kernel printed comes first: a report that matches the signature makes
 // the run reproduced even if the run then went wrong, and any other report that
-// is not benign makes it an other-failure. Only then does it matter whether the
+// is not benign makes it an other-failure. What an emulator's flaw brought about
+// makes the run invalid, with all that came after it. Only then does it matter whether the
 // guest failed and whether the workload did its work. The rule is the same for
 // both kernels, so it cannot make two equal kernels look different.
 func Classify(r *Run) (outcome judge.Outcome, reason string) {
@@ -23,6 +24,9 @@ func Classify(r *Run) (outcome judge.Outcome, reason string) {
 	}
 	if i := slices.IndexFunc(r.Reports, isForeign); i >= 0 {
 		return judge.OtherFailure, r.Reports[i].Title
+	}
+	if i := slices.IndexFunc(r.Reports, func(rep ReportRecord) bool { return rep.Flaw }); i >= 0 {
+		return judge.Invalid, r.Reports[i].Title + ": " + r.Reports[i].Benign
 	}
 	if r.Failure != nil && r.Failure.Kernel {
 		return judge.OtherFailure, withDetail(r.Failure.Kind, r.Failure.Detail)

@@ -38,6 +38,8 @@ func (r Recorded) Verdict() judge.Verdict {
 	switch {
 	case r.Campaign.Verifies():
 		return Rejudge(r.Campaign, r.Runs).Decision.Verdict
+	case r.Campaign.Tune != nil:
+		return TuneOf(r.Campaign, r.Runs).Answer
 	case r.Campaign.Matrix != nil:
 		cells := Cells(r.Campaign, r.Runs)
 		if slices.ContainsFunc(cells, func(c CellResult) bool { return c.State.Bad() }) {
@@ -71,6 +73,8 @@ func ShowText(w io.Writer, r Recorded, o TextOptions) error {
 	case r.Campaign.Kind == KindBisect:
 		_, err := fmt.Fprintf(w, "%s is a bisection with %s: 'patchproof bisect log %s' shows it\n", line(r.Campaign.ID), plural(len(r.Runs), "run"), line(r.Campaign.Dir))
 		return err
+	case r.Campaign.Tune != nil:
+		return TuneText(w, r, o)
 	case r.Campaign.Verifies():
 		return Text(w, Rejudge(r.Campaign, r.Runs), o)
 	}
@@ -146,6 +150,8 @@ func ShowJSON(w io.Writer, r Recorded) error {
 	switch {
 	case c.Kind == KindBisect:
 		return notForReporters(c)
+	case c.Tune != nil:
+		return TuneJSON(w, r)
 	case c.Verifies():
 		return JSON(w, Rejudge(c, r.Runs))
 	}

@@ -54,6 +54,8 @@ type Campaign struct {
 	Perturb *Perturbation `json:"perturb,omitempty"`
 	// Matrix is set in a campaign of KindMatrix.
 	Matrix *MatrixRecord `json:"matrix,omitempty"`
+	// Tune is set in a campaign of KindTune.
+	Tune *TuneRecord `json:"tune,omitempty"`
 	// Stopped says why the campaign ended before a decision: budget, a signal.
 	Stopped string `json:"stopped,omitempty"`
 	// Failed says what in the infrastructure broke the campaign off; it makes
@@ -78,10 +80,11 @@ const (
 	KindRun    Kind = "run"    // one kernel, runs of side judge.Pre
 	KindBisect Kind = "bisect" // many commits, runs of side Single with Commit set
 	KindMatrix Kind = "matrix" // many cells, runs of side Single with Cell set
+	KindTune   Kind = "tune"   // many settings, runs of side Single with Setting set
 )
 
-// Single is the side of runs that belong to no pair: those of a bisection and of
-// a matrix.
+// Single is the side of runs that belong to no pair: those of a bisection, of a
+// matrix and of a tuning.
 const Single judge.Side = "run"
 
 // allSides are all sides that a campaign's folder can hold.
@@ -112,6 +115,9 @@ type ReportRecord struct {
 	Signature string `json:"signature,omitempty"`
 	// Benign is the reason why the plan lets it pass; empty when it does not.
 	Benign string `json:"benign,omitempty"`
+	// Flaw says that the emulator is to blame, or for what came before: the run
+	// is invalid unless it had shown something by then. Benign says more.
+	Flaw bool `json:"flaw,omitempty"`
 }
 
 // GuestFailure is an end of the guest that was the guest's own doing or its
@@ -140,6 +146,15 @@ type PerturbStats struct {
 	Yields uint64 `json:"yields"`
 }
 
+// CPUTime is the processor time, user and system, that a run's QEMU took, and
+// the load beside it, in seconds.
+type CPUTime struct {
+	// Total is of the whole run, Ready that until the first phase; Ready is 0
+	// when the run did not get there.
+	Total float64 `json:"total"`
+	Ready float64 `json:"ready,omitempty"`
+}
+
 // ForkRecord names a saved machine. The console log up to the moment when it was
 // saved is console-base.log in the run's folder; the run's own goes on from there.
 type ForkRecord struct {
@@ -161,6 +176,10 @@ type Run struct {
 	Commit string `json:"commit,omitempty"`
 	// Cell is the key of the matrix cell that the run belongs to, in a matrix.
 	Cell string `json:"cell,omitempty"`
+	// Setting is the key of the setting that was tried, in a tuning, and Stage
+	// what the run was for.
+	Setting string    `json:"setting,omitempty"`
+	Stage   TuneStage `json:"stage,omitempty"`
 
 	Kernel  KernelRecord `json:"kernel"`
 	Seed    uint64       `json:"seed,omitempty"` // of a perturbed kernel
@@ -170,10 +189,14 @@ type Run struct {
 	// Command is the QEMU command line.
 	Command []string `json:"command,omitempty"`
 
-	ElapsedSeconds float64        `json:"elapsed_seconds"`
-	Phases         []PhaseResult  `json:"phases,omitempty"`
-	Reports        []ReportRecord `json:"reports,omitempty"`
-	Failure        *GuestFailure  `json:"failure,omitempty"`
+	ElapsedSeconds float64       `json:"elapsed_seconds"`
+	Phases         []PhaseResult `json:"phases,omitempty"`
+	// CPU is nil in the records of earlier versions.
+	CPU *CPUTime `json:"cpu,omitempty"`
+	// Timing is nil in runs that did not come to their end.
+	Timing  *Timing        `json:"timing,omitempty"`
+	Reports []ReportRecord `json:"reports,omitempty"`
+	Failure *GuestFailure  `json:"failure,omitempty"`
 	// Perturb is what a perturbed kernel did, nil for a plain one.
 	Perturb *PerturbStats `json:"perturb,omitempty"`
 	// Forked is the saved machine that the run went on from, nil when it

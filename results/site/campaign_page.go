@@ -23,7 +23,9 @@ type campaignBody struct {
 	Runs     runTable
 	Filter   filter
 	Bisect   *bisectBody
+	Tune     *tuneBody
 	IsVerify bool
+	Time     *timeSpent
 }
 
 // head is what the pages of all kinds of campaigns begin with.
@@ -111,12 +113,18 @@ func (s *Site) campaignPage(c *campaign) (File, error) {
 	if body.Rates, err = body.ratesPlot(&summary); err != nil {
 		return File{}, err
 	}
+	if body.Time, err = timeView(summary.Runs); err != nil {
+		return File{}, err
+	}
 	if c.Kind == results.KindBisect {
 		if body.Bisect, err = bisectView(c); err != nil {
 			body.Warnings = append(body.Warnings, err.Error())
 		} else if !c.Running {
 			body.State = stateOf(body.Bisect.state())
 		}
+	}
+	if c.Tune != nil {
+		body.tuning(c)
 	}
 	p := c.page(c.title())
 	p.Body = body
@@ -135,6 +143,8 @@ func (c *campaign) kindText() string {
 		return "bisection"
 	case c.Kind == results.KindMatrix:
 		return "matrix"
+	case c.Kind == results.KindTune:
+		return "tuning"
 	}
 	return "single runs"
 }
@@ -268,7 +278,7 @@ func (b *campaignBody) sides(c *campaign, s *results.Summary) {
 	case b.IsVerify:
 		add("before the patch", c.Pre, s.Evidence.Pre, s.Decision.PreRate)
 		add("after the patch", c.Post, s.Evidence.Post, s.Decision.PostRate)
-	case c.Kind != results.KindBisect:
+	case c.Kind != results.KindBisect && c.Kind != results.KindTune:
 		add("the kernel", c.Pre, s.Evidence.Pre, s.Decision.PreRate)
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"patchproof/results"
 )
 
 func exists(path string) bool {
@@ -25,7 +25,7 @@ func put(path string, f File) (changed bool, err error) {
 	if err == nil && bytes.Equal(old, f.Body) {
 		return false, nil
 	}
-	return true, replaceFile(path, bytes.NewReader(f.Body))
+	return true, results.ReplaceFile(path, bytes.NewReader(f.Body), false)
 }
 
 // putSource makes path the same file as source, by a hard link where the file
@@ -56,23 +56,5 @@ func putSource(path, source string) (changed bool, err error) {
 		return false, fmt.Errorf("copy into the site: %w", err)
 	}
 	defer in.Close()
-	return true, replaceFile(path, in)
-}
-
-// replaceFile writes a file so that who reads the site meanwhile sees all of it
-// or what was there before.
-func replaceFile(path string, content io.Reader) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = io.Copy(f, content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w; is there space left?", path, errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
+	return true, results.ReplaceFile(path, in, false)
 }

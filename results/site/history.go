@@ -1,7 +1,6 @@
 package site
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -19,7 +18,6 @@ const (
 	trendNights  = 60 // of a trend
 	rateRows     = 40 // of a plot of rates
 	failureRows  = 100
-	sinceRows    = 20 // of failures that tell since when they are there
 	failureCells = 12 // that one failure lists
 )
 
@@ -30,62 +28,58 @@ type night struct {
 	Counts   judge.Counts
 }
 
-// past is what is known of a matrix up to one campaign, so that the pages of a
-// campaign stay as they are when later ones come.
-type past struct {
-	nights []night // oldest first, the campaign itself last
-	cells  map[string][]index.CellPoint
-}
-
-// past returns the history of a matrix up to a campaign.
-func (s *Site) past(ctx context.Context, c *campaign) (*past, error) {
-	all, err := s.historyOf(ctx, c.Matrix.Name)
+// nights returns what a matrix showed up to a campaign, the oldest first and the
+// campaign itself last: its pages stay as they are when later ones come.
+func (s *Site) nights(ctx context.Context, c *campaign, cells []results.CellResult) ([]night, error) {
+	earlier, err := s.index.Campaigns(ctx, index.Filter{Kind: results.KindMatrix, Name: c.Matrix.Name, Until: c.Started})
 	if err != nil {
 		return nil, err
 	}
-	p := &past{cells: map[string][]index.CellPoint{}}
-	at := map[string]int{}
-	for key, points := range all {
-		for _, pt := range points {
-			if pt.Campaign != c.ID && !pt.Started.Before(c.Started) {
-				continue
-			}
-			p.cells[key] = append(p.cells[key], pt)
-			i, ok := at[pt.Campaign]
-			if !ok {
-				i = len(p.nights)
-				at[pt.Campaign] = i
-				p.nights = append(p.nights, night{Campaign: pt.Campaign, Started: pt.Started})
-			}
-			p.nights[i].Counts = sum(p.nights[i].Counts, pt.Counts)
+	last := night{Campaign: c.ID, Started: c.Started}
+	for i := range cells {
+		last.Counts = sum(last.Counts, cells[i].Counts)
+	}
+	var out []night
+	for _, row := range slices.Backward(earlier) {
+		if row.Counts.Runs() > 0 && row.ID != c.ID {
+			out = append(out, night{row.ID, row.Started, row.Counts})
 		}
 	}
-	slices.SortFunc(p.nights, func(a, b night) int {
-		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Campaign, b.Campaign))
-	})
-	p.nights = p.nights[max(0, len(p.nights)-trendNights):]
-	return p, nil
+	if last.Counts.Runs() > 0 {
+		out = append(out, last)
+	}
+	return out, nil
+}
+
+// recall puts into the views of cells that were not run because nothing had
+// changed what an earlier campaign measured.
+func (s *Site) recall(ctx context.Context, cells []results.CellResult, views []cellView) error {
+	known := map[string]map[string]judge.Counts{}
+	for i := range cells {
+		from := cells[i].Cell.MeasuredIn
+		if from == "" {
+			continue
+		}
+		if known[from] == nil {
+			runs, err := s.index.SeenIn(ctx, from)
+			if err != nil {
+				return err
+			}
+			known[from] = map[string]judge.Counts{}
+			for _, r := range runs {
+				n := known[from][r.Cell]
+				n.Add(r.Outcome)
+				known[from][r.Cell] = n
+			}
+		}
+		views[i].recall(known[from][cells[i].Cell.Key], from)
+	}
+	return nil
 }
 
 func sum(a, b judge.Counts) judge.Counts {
 	return judge.Counts{Reproduced: a.Reproduced + b.Reproduced, Clean: a.Clean + b.Clean,
 		OtherFailure: a.OtherFailure + b.OtherFailure, Invalid: a.Invalid + b.Invalid}
-}
-
-// historyOf returns the history of a matrix's cells, from memory when nothing
-// has changed since it was asked for.
-func (s *Site) historyOf(ctx context.Context, name string) (map[string][]index.CellPoint, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known, ok := s.history[name]; ok {
-		return known, nil
-	}
-	cells, err := s.index.Cells(ctx, name, 0)
-	if err != nil {
-		return nil, err
-	}
-	s.history[name] = cells
-	return cells, nil
 }
 
 // failedShare is the failed ones of valid runs, as a point of a plot.
@@ -102,8 +96,8 @@ func toneColor(failed int) color.Color {
 }
 
 // nightPoints is the rate of failing runs of a matrix, a point a night.
-func (p *past) nightPoints() (points []ratePoint, campaigns []string) {
-	for _, n := range p.nights {
+func nightPoints(nights []night) (points []ratePoint, campaigns []string) {
+	for _, n := range nights[max(0, len(nights)-trendNights):] {
 		pt := failedShare(n.Counts)
 		pt.Time = n.Started
 		points, campaigns = append(points, pt), append(campaigns, n.Campaign)
@@ -111,15 +105,23 @@ func (p *past) nightPoints() (points []ratePoint, campaigns []string) {
 	return points, campaigns
 }
 
-// cellPoints is the same for one cell, with the kernels as labels.
-func (p *past) cellPoints(key string) (points []ratePoint, campaigns []string) {
-	all := p.cells[key]
-	for _, n := range all[max(0, len(all)-trendNights):] {
+// cellPoints is the same for one cell up to a campaign, with the kernels as
+// labels.
+func (s *Site) cellPoints(ctx context.Context, c *campaign, key string) (points []ratePoint, campaigns []string, err error) {
+	history, err := s.index.CellHistory(ctx, c.Matrix.Name, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range history {
+		if n.Campaign != c.ID && !n.Started.Before(c.Started) {
+			continue
+		}
 		pt := failedShare(n.Counts)
 		pt.Time, pt.Label = n.Started, n.Kernel
 		points, campaigns = append(points, pt), append(campaigns, n.Campaign)
 	}
-	return points, campaigns
+	first := max(0, len(points)-trendNights)
+	return points[first:], campaigns[first:], nil
 }
 
 // nightsTable is a trend as a table, the newest first.
@@ -191,7 +193,11 @@ func (c *campaign) cellRates(cells []results.CellResult) (template.HTML, int, er
 
 // failures lists the kinds of failure of a matrix, with where they came and
 // since when.
-func (s *Site) failures(ctx context.Context, c *campaign, cells []results.CellResult) ([]failure, error) {
+func (s *Site) failures(ctx context.Context, c *campaign, cells []results.CellResult, nights []night) ([]failure, error) {
+	showed, err := s.index.Showed(ctx, c.Matrix.Name)
+	if err != nil {
+		return nil, err
+	}
 	var out []failure
 	at := map[string]int{}
 	for i := range cells {
@@ -203,10 +209,11 @@ func (s *Site) failures(ctx context.Context, c *campaign, cells []results.CellRe
 			if !ok {
 				n = len(out)
 				at[rep.Fingerprint] = n
-				f := failure{Title: rep.Title, State: stateOf("other-failure")}
+				f := failure{Title: rep.Title, Condition: rep.Condition, Place: rep.Place, State: stateOf("other-failure")}
 				if rep.Matches {
 					f.State = stateOf("reproduced")
 				}
+				s.since(&f, c.ID, nights, showed[rep.Fingerprint])
 				out = append(out, f)
 			}
 			f := &out[n]
@@ -218,37 +225,20 @@ func (s *Site) failures(ctx context.Context, c *campaign, cells []results.CellRe
 			f.Cells = append(f.Cells, link{c.shortKey(cells[i].Cell.Key), cellFile(cells[i].Cell.Key)})
 		}
 	}
-	for print, i := range at {
-		if i >= sinceRows {
-			continue
-		}
-		if err := s.since(ctx, c, print, &out[i]); err != nil {
-			return nil, err
-		}
-	}
 	return out, nil
 }
 
-// since says when a failure came first in campaigns of the matrix.
-func (s *Site) since(ctx context.Context, c *campaign, fingerprint string, f *failure) error {
-	points, err := s.index.Trend(ctx, fingerprint, index.EventFilter{Name: c.Matrix.Name})
-	if err != nil {
-		return err
-	}
-	nights, seen := 0, 0
-	for _, p := range points {
-		if p.Campaign != c.ID && !p.Started.Before(c.Started) {
-			continue
-		}
-		nights++
-		if p.Seen == 0 {
+// since says in which nights a failure came; showed holds the campaigns.
+func (s *Site) since(f *failure, id string, nights []night, showed map[string]bool) {
+	seen := 0
+	for i, n := range nights {
+		if n.Campaign != id && !showed[n.Campaign] {
 			continue
 		}
 		if seen++; seen == 1 {
-			f.Since = link{p.Started.UTC().Format("2006-01-02"), s.campaignHref(p.Campaign, indexName)}
-			f.New = p.Campaign == c.ID && nights > 1
+			f.Since = link{n.Started.UTC().Format("2006-01-02"), s.campaignHref(n.Campaign, indexName)}
+			f.New = n.Campaign == id && i > 0
 		}
 	}
-	f.History = fmt.Sprintf("in %d of %s", seen, plural(nights, "night"))
-	return nil
+	f.History = fmt.Sprintf("in %d of %s", seen, plural(len(nights), "night"))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"patchproof/results"
+	"patchproof/results/judge"
 )
 
 // matrixBody is the page of a matrix.
@@ -59,14 +60,16 @@ type cellRow struct {
 
 // failure is a kind of report over the cells of a matrix.
 type failure struct {
-	Title   string
-	State   state
-	Cells   []link
-	More    int // cells that are not listed
-	Runs    int
-	New     bool // this campaign is the first to show it, and not the first of all
-	Since   link
-	History string
+	Title string
+	// What the kernel asserted, and where.
+	Condition, Place string
+	State            state
+	Cells            []link
+	More             int // cells that are not listed
+	Runs             int
+	New              bool // this campaign is the first to show it, and not the first of all
+	Since            link
+	History          string
 }
 
 func (s *Site) matrixPage(ctx context.Context, c *campaign) (File, error) {
@@ -75,14 +78,17 @@ func (s *Site) matrixPage(ctx context.Context, c *campaign) (File, error) {
 	body.Warnings = append(append(body.Warnings, c.Warnings...), c.Problems...)
 	body.State, body.Headline = matrixState(c, cells)
 	body.summary(c, cells)
-	past, err := s.past(ctx, c)
+	views := make([]cellView, len(cells))
+	for i := range cells {
+		views[i] = viewOfCell(c, &cells[i])
+	}
+	err := s.recall(ctx, cells, views)
 	if err != nil {
 		return File{}, err
 	}
 	if body.News, err = s.newsOf(ctx, c, "", "../"); err != nil {
 		return File{}, err
 	}
-	views := cellViews(c, cells, past)
 	if body.Grid, err = newGrid(c.Matrix.Axes, views); err != nil {
 		return File{}, err
 	}
@@ -92,13 +98,17 @@ func (s *Site) matrixPage(ctx context.Context, c *campaign) (File, error) {
 		body.Filter.Kernels = addWord(body.Filter.Kernels, views[i].Kernel)
 		body.Filter.Workloads = addWord(body.Filter.Workloads, views[i].Workload)
 	}
-	if body.Failures, err = s.failures(ctx, c, cells); err != nil {
+	nights, err := s.nights(ctx, c, cells)
+	if err != nil {
+		return File{}, err
+	}
+	if body.Failures, err = s.failures(ctx, c, cells, nights); err != nil {
 		return File{}, err
 	}
 	if body.Rates, body.RatesLeft, err = c.cellRates(cells); err != nil {
 		return File{}, err
 	}
-	points, campaigns := past.nightPoints()
+	points, campaigns := nightPoints(nights)
 	if body.Trend, err = trend(points, "Runs that failed"); err != nil {
 		return File{}, err
 	}
@@ -156,17 +166,6 @@ func (b *matrixBody) summary(c *campaign, cells []results.CellResult) {
 	}
 }
 
-func cellViews(c *campaign, cells []results.CellResult, p *past) []cellView {
-	views := make([]cellView, len(cells))
-	for i := range cells {
-		views[i] = viewOfCell(c, &cells[i])
-		if from := cells[i].Cell.MeasuredIn; from != "" {
-			views[i].recall(p, from)
-		}
-	}
-	return views
-}
-
 func viewOfCell(c *campaign, r *results.CellResult) cellView {
 	values := make([]string, len(c.Matrix.Axes))
 	for i, axis := range c.Matrix.Axes {
@@ -188,15 +187,11 @@ func viewOfCell(c *campaign, r *results.CellResult) cellView {
 	return v
 }
 
-// recall puts what an earlier campaign measured into a cell that was not run
-// because nothing had changed since.
-func (v *cellView) recall(p *past, campaign string) {
-	for _, pt := range p.cells[v.Key] {
-		if pt.Campaign == campaign && pt.Counts.Valid() > 0 {
-			failed := pt.Counts.Reproduced + pt.Counts.OtherFailure
-			v.Text = fmt.Sprintf("(%d/%d)", failed, pt.Counts.Valid())
-			v.Label += fmt.Sprintf("; %d of %s failed in %s", failed, plural(pt.Counts.Valid(), "run"), campaign)
-		}
+// recall puts in what an earlier campaign measured.
+func (v *cellView) recall(n judge.Counts, campaign string) {
+	if failed := n.Reproduced + n.OtherFailure; n.Valid() > 0 {
+		v.Text = fmt.Sprintf("(%d/%d)", failed, n.Valid())
+		v.Label += fmt.Sprintf("; %d of %s failed in %s", failed, plural(n.Valid(), "run"), campaign)
 	}
 }
 

@@ -59,7 +59,7 @@ func (c *campaign) runCommands(full *results.Run) []command {
 func (c *campaign) runAgain(r *results.Run) []string {
 	image := argument(r.Command, "-kernel")
 	guest, ok := planGuest(c.Plan)
-	if image == "" || !ok || c.Dir == "" {
+	if image == "" || !ok || c.Dir == "" || c.Tune != nil { // a tuning's plan has no setting but the start's
 		return nil
 	}
 	words := []string{"patchproof", "run", "--kernel", image, "--workload", filepath.Join(c.Dir, "plan.yaml")}

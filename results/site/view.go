@@ -39,7 +39,7 @@ type state struct {
 
 func stateOf(name string) state {
 	switch name {
-	case "fixed", "passing", "clean", "found":
+	case "fixed", "passing", "clean", "found", "tuned":
 		return state{name, "good", "✓"}
 	case "not-fixed", "regressed", "failing", "reproduced":
 		return state{name, "bad", "✕"}
