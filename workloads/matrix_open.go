@@ -107,6 +107,7 @@ func (o *opener) document(c *Cell) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
+	doc = doc.workload()
 	o.docs[ref] = doc
 	return doc, nil
 }

@@ -46,6 +46,9 @@ type Plan struct {
 	// Snapshot, when given, replaces the workload's.
 	Snapshot string `yaml:"snapshot,omitempty" json:"snapshot,omitempty"`
 
+	// Tune is over what the workload says of the knobs that tuning may turn.
+	Tune Knobs `yaml:"tune,omitempty" json:"tune,omitempty"`
+
 	// Confidence is asked of the verdict; the default is DefaultConfidence.
 	Confidence float64 `yaml:"confidence,omitempty" json:"confidence,omitempty"`
 	// MaxRuns limits the runs of each side; the default is DefaultMaxRuns.

@@ -89,6 +89,7 @@ func (p *Plan) OpenWorkload(shipped fs.FS) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
+	doc = doc.workload()
 	declared, err := doc.declaredVariables()
 	if err != nil {
 		return nil, err
@@ -139,13 +140,20 @@ func (p *Plan) Apply(w *Workload) *Workload {
 	}
 	out.Benign = append(slices.Clone(w.Benign), p.Benign...)
 	out.Snapshot = cmpOr(p.Snapshot, w.Snapshot)
+	out.Tune = p.Tune.Over(w.Tune)
 	return &out
 }
 
 // applyChecked is Apply with a check of what only plan and workload together
 // can be checked for.
 func (p *Plan) applyChecked(w *Workload) (*Workload, error) {
+	if err := p.checkKnobs(w); err != nil {
+		return nil, err
+	}
 	out := p.Apply(w)
+	if err := out.Defaults.check(&p.src, "guest"); err != nil {
+		return nil, err
+	}
 	if problem := out.snapshotProblem(p.Snapshot); problem != "" {
 		return nil, p.errorf("snapshot", "%s, in workload %s", problem, p.Workload)
 	}

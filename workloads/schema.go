@@ -139,6 +139,8 @@ func (b *schemaBuilder) form(t reflect.Type) *schema {
 		return &schema{Type: "object", Additional: one()}
 	case reflect.TypeFor[Match]():
 		return &schema{Type: "object", MinProperties: 1, Additional: oneOrMore()}
+	case reflect.TypeFor[Knobs]():
+		return &schema{Type: "object", Additional: oneOrMore()}
 	case reflect.TypeFor[WorkloadRef]():
 		return &schema{AnyOf: []*schema{{Type: "string"}, b.structOf(reflect.TypeFor[Workload]())}}
 	case reflect.TypeFor[MatrixWorkload]():

@@ -11,7 +11,7 @@ import (
 // sources are the files that declare what plans and workloads are made of:
 // their comments are the descriptions in the schema.
 //
-//go:embed plan.go matrix.go matrix_axes.go workload.go phase.go
+//go:embed plan.go matrix.go matrix_axes.go workload.go phase.go tune.go
 var sources embed.FS
 
 // typeComments returns the comments of the structs in sources, by "Type", and

@@ -24,6 +24,11 @@ type Workload struct {
 	// SnapshotPhases: "after PHASE", "after boot", or SnapshotNone; empty
 	// leaves it to that function.
 	Snapshot string `yaml:"snapshot,omitempty" json:"snapshot,omitempty"`
+	// Tune are the knobs that tuning may turn, with the values to try: names of
+	// variables, guest.vcpus, perturb, icount, load, preempt. What it does not
+	// name has values made from the variable's own, as far as its field is known;
+	// an empty list leaves a knob alone.
+	Tune Knobs `yaml:"tune,omitempty" json:"tune,omitempty"`
 	// Signatures say what a kernel report must look like to be the bug.
 	Signatures []Signature `yaml:"signatures,omitempty" json:"signatures,omitempty"`
 	// Consequences follow from the bug but can have other causes: they count
@@ -44,12 +49,23 @@ type Guest struct {
 	Disk Size `yaml:"disk,omitempty" json:"disk,omitempty"`
 	// Accel is "auto", "kvm" or "tcg"; empty is auto.
 	Accel string `yaml:"accel,omitempty" json:"accel,omitempty"`
+	// Icount lets the guest's clock count its instructions, which takes tcg and
+	// one vCPU.
+	Icount *bool `yaml:"icount,omitempty" json:"icount,omitempty"`
+	// Load is the number of busy processes on the host beside each guest.
+	Load int `yaml:"load,omitempty" json:"load,omitempty"`
 	// Append holds extra words for the kernel's command line.
 	Append []string `yaml:"append,omitempty" json:"append,omitempty"`
 }
 
 // MemoryMiB is the guest's memory in MiB.
 func (g Guest) MemoryMiB() int { return int(g.Memory / MiB) }
+
+// CountsInstructions says whether the guest's clock does, see Icount.
+func (g Guest) CountsInstructions() bool { return g.Icount != nil && *g.Icount }
+
+// maxLoad is the largest Load.
+const maxLoad = 64
 
 // DiskMiB is the size of the guest's disk in MiB.
 func (g Guest) DiskMiB() int64 { return int64(g.Disk / MiB) }
@@ -68,6 +84,12 @@ func (g Guest) Over(defaults Guest) Guest {
 	}
 	if g.Accel == "" {
 		g.Accel = defaults.Accel
+	}
+	if g.Icount == nil {
+		g.Icount = defaults.Icount
+	}
+	if g.Load == 0 {
+		g.Load = defaults.Load
 	}
 	g.Append = append(append([]string(nil), defaults.Append...), g.Append...)
 	return g
@@ -186,6 +208,9 @@ func decodeWorkload(doc *document, vars map[string]string) (*Workload, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
+	if err := checkKnobs(&w.src, w.Tune, w.Variables, w.Name); err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -241,6 +266,14 @@ func (g Guest) check(src *source, path string) *PositionError {
 		return src.errorf(path+".disk", "expected a size in whole MiB of at most 16TiB, got %v", g.Disk)
 	case g.Accel != "" && g.Accel != "auto" && g.Accel != "kvm" && g.Accel != "tcg":
 		return src.errorf(path+".accel", "expected one of auto, kvm, tcg, got %s", shorten(g.Accel))
+	}
+	switch {
+	case g.CountsInstructions() && g.VCPUs > 1:
+		return src.errorf(path+".icount", "a clock that counts instructions takes one vcpu, and there are %d", g.VCPUs)
+	case g.CountsInstructions() && g.Accel == "kvm":
+		return src.errorf(path+".icount", "only tcg can count a guest's instructions")
+	case g.Load < 0 || g.Load > maxLoad:
+		return src.errorf(path+".load", "expected 0 to %d busy processes, got %d", maxLoad, g.Load)
 	}
 	for i, word := range g.Append {
 		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
