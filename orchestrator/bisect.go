@@ -29,7 +29,13 @@ type bisection struct {
 	// machine is nil until the first image is there to boot.
 	machine  *machine
 	subjects map[int]*subject
-	// kernel and execute are subject and Harness.execute; tests replace them.
+	// mayFork says that runs are to go on from saved machines, and forked that
+	// they do; unfork gives the machines back.
+	mayFork, forked bool
+	unfork          []func()
+	// fork, kernel and execute are Harness.forkAll, subject and Harness.execute;
+	// tests replace them.
+	fork    func(ctx context.Context, s *subject) (unfork func(), err error)
 	kernel  func(ctx context.Context, node int) (*subject, error)
 	execute func(ctx context.Context, w *results.RunWriter, s *subject) (results.Run, error)
 }
@@ -122,6 +128,9 @@ func (h *Harness) ResumeBisect(ctx context.Context, r ResumeRequest) (*results.B
 func (h *Harness) newBisection(ctx context.Context, plan *workloads.Plan, record *results.BisectRecord, seed uint64) (*bisection, error) {
 	b := &bisection{h: h, jobs: plan.Jobs, budget: time.Duration(plan.Budget), subjects: map[int]*subject{}}
 	b.kernel = b.subject
+	b.fork = func(ctx context.Context, s *subject) (func(), error) {
+		return h.forkAll(ctx, b.machine, []*subject{s}, false)
+	}
 	b.execute = func(ctx context.Context, w *results.RunWriter, s *subject) (results.Run, error) {
 		return h.execute(ctx, w, b.machine, s)
 	}
@@ -149,7 +158,7 @@ func (h *Harness) newBisection(ctx context.Context, plan *workloads.Plan, record
 		return nil, kernelError("old end", err)
 	}
 	if b.jobs == 0 {
-		b.jobs = defaultJobs(b.guest())
+		b.jobs = h.defaultJobs(ctx, b.guest())
 	}
 	b.store, err = h.OpenKernels()
 	return b, err
@@ -198,6 +207,9 @@ func (b *bisection) carryOut(ctx context.Context, skip map[string]string) (*resu
 	err := b.begin(runCtx, skip)
 	if err == nil {
 		err = b.search(runCtx)
+	}
+	for _, unfork := range b.unfork {
+		unfork()
 	}
 	reason := ""
 	switch {

@@ -74,26 +74,34 @@ func (r BisectRequest) plan() (*workloads.Plan, error) {
 }
 
 // absolutePaths makes a kernel independent of the current folder: the plan that
-// is kept in the campaign's folder must mean the same when it is resumed.
+// is kept in another one must mean the same there.
 func absolutePaths(k *workloads.KernelSpec) error {
-	files := []*string{&k.Tree}
-	for _, list := range []workloads.List{k.Patches, k.Fragments} {
-		for i := range list {
-			files = append(files, &list[i])
-		}
-	}
+	files := []*string{&k.Image, &k.Vmlinux, &k.Config, &k.Modules, &k.Tarball, &k.Tree}
+	files = append(files, pointers(k.Patches, k.Fragments)...)
 	if k.BaseConfig != kernels.AllNoConfig && k.BaseConfig != kernels.DefConfig {
 		files = append(files, &k.BaseConfig)
 	}
+	return absolute(files)
+}
+
+func pointers(lists ...workloads.List) []*string {
+	var out []*string
+	for _, list := range lists {
+		for i := range list {
+			out = append(out, &list[i])
+		}
+	}
+	return out
+}
+
+func absolute(files []*string) (err error) {
 	for _, f := range files {
 		if *f == "" || strings.HasPrefix(*f, workloads.ShippedPrefix) {
 			continue
 		}
-		abs, err := filepath.Abs(*f)
-		if err != nil {
+		if *f, err = filepath.Abs(*f); err != nil {
 			return err
 		}
-		*f = abs
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ type fakeGuests struct {
 func fakeBisection(t *testing.T, dir string, jobs int, g *fakeGuests) *bisection {
 	t.Helper()
 	h := &Harness{CacheDir: t.TempDir(), ResultsDir: dir}
-	b := &bisection{h: h, jobs: jobs, machine: &machine{probe: vm.ProbeResult{Accel: "tcg"}, guest: workloads.FallbackGuest()}}
+	b := &bisection{h: h, jobs: jobs, subjects: map[int]*subject{}, machine: &machine{probe: vm.ProbeResult{Accel: "tcg"}, guest: workloads.FallbackGuest()}}
 	if last, err := results.LastBisection(dir); err == nil {
 		if b.BisectWriter, err = results.ReopenBisection(last, nil); err != nil {
 			t.Fatal(err)
@@ -67,7 +67,11 @@ func fakeBisection(t *testing.T, dir string, jobs int, g *fakeGuests) *bisection
 		if slices.Contains(g.broken, node) {
 			return nil, b.untestable(node, "does not build", "")
 		}
-		return &subject{image: &kernels.Image{}, record: results.KernelRecord{ID: string(rune('a' + node))}}, nil
+		if s := b.subjects[node]; s != nil {
+			return s, nil
+		}
+		b.subjects[node] = &subject{image: &kernels.Image{}, record: results.KernelRecord{ID: string(rune('a' + node))}}
+		return b.subjects[node], nil
 	}
 	b.execute = g.execute
 	return b
@@ -199,6 +203,84 @@ func TestBisectHostFails(t *testing.T) {
 	}
 	if err := b.Close(""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestBisectFork: the first commit that is run decides whether runs are forked. A
+// later one that no machine can be saved on is untestable; what the host is to
+// blame for ends the search.
+func TestBisectFork(t *testing.T) {
+	report := &baseFault{errors.New("its kernel has printed a report already")}
+	search := func(dir string, g *fakeGuests, mode ForkMode, fork func(node int) error) (b *bisection, held int, err error) {
+		b = fakeBisection(t, dir, 2, g)
+		b.h.Fork = mode
+		b.fork = func(_ context.Context, s *subject) (func(), error) {
+			if err := fork(int(s.record.ID[0]) - 'a'); err != nil {
+				return nil, err
+			}
+			held++
+			s.state = &savedState{record: results.ForkRecord{After: "umount"}}
+			return func() { held-- }, nil
+		}
+		b.wantFork()
+		err = b.search(context.Background())
+		for _, unfork := range b.unfork {
+			unfork()
+		}
+		return b, held, errors.Join(err, b.Close(""))
+	}
+	forked := func(b *bisection) string {
+		out := map[bool]string{}
+		for _, r := range b.Runs {
+			if strings.HasSuffix(r.Shape, ", forked") != isForked(r) {
+				t.Errorf("run %s: shape %s", r.ID, r.Shape)
+			}
+			out[isForked(r)] = map[bool]string{true: "forked ", false: "booted "}[isForked(r)]
+		}
+		return strings.TrimSpace(out[true] + out[false])
+	}
+	for _, test := range []struct {
+		name, kinds, warning string
+		mode                 ForkMode
+		fork                 func(node int) error
+		untestable           bool // commit 4
+	}{
+		{"all", "forked", "seen once", ForkAuto, func(int) error { return nil }, false},
+		{"switched off", "booted", "", ForkOff, func(int) error { t.Error("asked for a machine"); return nil }, false},
+		{"impossible", "booted", "every run boots: under kvm", ForkAuto, func(int) error { return errors.New("under kvm") }, false},
+		{"not on one commit", "forked", "seen once", ForkAuto, func(node int) error {
+			if node == 4 {
+				return report
+			}
+			return nil
+		}, true},
+	} {
+		b, held, err := search(t.TempDir(), &fakeGuests{culprit: 6}, test.mode, test.fork)
+		if err != nil || !b.Found() || forked(b) != test.kinds || held != 0 {
+			t.Errorf("%s: found %v, runs %s, %d machines held, %v", test.name, b.Found(), forked(b), held, err)
+		}
+		if w := strings.Join(b.Campaign.Warnings, "\n"); !strings.Contains(w, test.warning) || (w == "") != (test.warning == "") {
+			t.Errorf("%s: warnings %q", test.name, w)
+		}
+		if got := b.Untestable(4); (got != "") != test.untestable {
+			t.Errorf("%s: commit 4 is untestable: %q", test.name, got)
+		}
+	}
+	dir, full := t.TempDir(), errors.New("no space left")
+	n := 0
+	_, _, err := search(dir, &fakeGuests{culprit: 6}, ForkAuto, func(int) error {
+		if n++; n > 2 {
+			return full
+		}
+		return nil
+	})
+	if !errors.Is(err, full) {
+		t.Errorf("a full disk: %v", err)
+	}
+	// Without the flag, a search that goes on stays with what it began with.
+	b, _, err := search(dir, &fakeGuests{culprit: 6}, ForkOff, func(int) error { return nil })
+	if err != nil || !b.Found() || forked(b) != "forked" {
+		t.Errorf("resumed: found %v, runs %s, %v", b.Found(), forked(b), err)
 	}
 }
 

@@ -21,6 +21,9 @@ func (b *bisection) take(ctx context.Context, step judge.Step) error {
 	if err != nil || s == nil {
 		return err
 	}
+	if ok, err := b.forkCommit(ctx, step.Node, s); err != nil || !ok {
+		return err
+	}
 	if err := b.batch(ctx, step, s); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -89,12 +92,13 @@ func (b *bisection) boots(ctx context.Context, image *kernels.Image) error {
 		return err
 	}
 	m.perturb = b.perturb
+	b.machine = m
+	b.wantFork()
 	c := b.Campaign
 	if accel := string(m.probe.Accel); c.Host.Accel != "" && (c.Host.Accel != accel || c.Shape != m.shape()) {
 		return inputError(fmt.Errorf("the runs so far were made with %s, %s, and here it would be %s, %s: their rates cannot be put together, begin anew", c.Host.Accel, c.Shape, accel, m.shape()))
 	}
 	c.Host, c.Shape = m.host(), m.shape()
-	b.machine = m
 	return b.Update()
 }
 
@@ -154,7 +158,7 @@ func (b *bisection) batch(ctx context.Context, step judge.Step, s *subject) erro
 	started := 0
 	for ; started < min(step.Runs, b.jobs); started++ {
 		w, err := b.StartRun(b.Commit(step.Node).Commit, results.Run{Kernel: s.record, Accel: string(b.machine.probe.Accel),
-			Shape: b.machine.shape(), Seed: b.perturb.runSeed(b.RunsStarted())})
+			Shape: b.machine.shape(), Seed: b.perturb.runSeed(b.RunsStarted()), Forked: s.forked()})
 		if err != nil {
 			failed = err
 			cancel(err)

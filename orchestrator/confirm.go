@@ -39,15 +39,20 @@ func (h *Harness) ConfirmPlain(ctx context.Context, plan *workloads.Plan, pertur
 
 // SetPerturb makes both kernels of a plan perturbed in the same way, or plain.
 func SetPerturb(plan *workloads.Plan, perturb *workloads.Perturb) {
-	copyOf := func(k *workloads.KernelSpec) *workloads.KernelSpec {
-		var out workloads.KernelSpec
-		if k != nil {
-			out = *k
+	set := func(k **workloads.KernelSpec, perturb *workloads.Perturb) {
+		if *k == nil && perturb == nil {
+			return
 		}
-		out.Perturb = perturb
-		return &out
+		var own workloads.KernelSpec
+		if *k != nil {
+			own = **k
+		}
+		own.Perturb = perturb
+		*k = &own
 	}
-	plan.Kernel, plan.Pre, plan.Post = copyOf(plan.Kernel), copyOf(plan.Pre), copyOf(plan.Post)
+	set(&plan.Kernel, perturb)
+	set(&plan.Pre, nil)
+	set(&plan.Post, nil)
 }
 
 // Control runs the workload of a perturbed plan on its pre kernel without any
@@ -87,5 +92,5 @@ func (h *Harness) Control(ctx context.Context, plan *workloads.Plan) ([]results.
 	if err != nil {
 		return nil, "", err
 	}
-	return h.repeat(ctx, m, s, plan.MaxRuns)
+	return h.repeat(ctx, m, s, plan.MaxRuns, plan.Jobs)
 }

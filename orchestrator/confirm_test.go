@@ -28,3 +28,21 @@ func TestConfirmPlainNeedsPerturbation(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestSetPerturb: one block says it for both kernels, and the caller's blocks stay
+// as they were.
+func TestSetPerturb(t *testing.T) {
+	own := &workloads.Perturb{Paths: workloads.List{"mm"}}
+	load := func() *workloads.Plan {
+		return &workloads.Plan{Kernel: &workloads.KernelSpec{Tarball: "/l.tar"}, Pre: &workloads.KernelSpec{Name: "a", Perturb: own}, Patch: workloads.List{"/p"}}
+	}
+	for _, want := range []*workloads.Perturb{{Paths: workloads.List{"fs"}}, nil} {
+		plan := load()
+		before := plan.Pre
+		SetPerturb(plan, want)
+		pre, post, err := plan.Expand()
+		if err != nil || pre.Perturb != want || post.Perturb != want || before.Perturb != own || plan.Post != nil {
+			t.Errorf("%v: pre %+v, post %+v", err, pre.Perturb, post.Perturb)
+		}
+	}
+}

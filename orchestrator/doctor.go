@@ -30,9 +30,14 @@ type requirement struct {
 	needed         bool
 }
 
+// emulator is looked for where the user says.
+var emulator = requirement{"qemu-system-x86_64", "qemu-system-x86", "every guest", true}
+
+// requirements are, with the emulator, what scripts/setup installs.
 var requirements = []requirement{
 	{"busybox", "busybox-static", "user space of every guest", true},
 	{"dropbear", "dropbear-bin", "SSH server of every guest", true},
+	{"/usr/lib/openssh/sftp-server", "openssh-sftp-server", "files to and from guests", true},
 	{"sysbench", "sysbench", "sysbench phases", false},
 	{"mkfs.btrfs", "btrfs-progs", "btrfs workloads", false},
 	{"make", "make", "building kernels", false},
@@ -41,6 +46,7 @@ var requirements = []requirement{
 	{"bison", "bison", "building kernels", false},
 	{"bc", "bc", "building kernels", false},
 	{"/usr/include/libelf.h", "libelf-dev", "building kernels", false},
+	{"/usr/include/openssl/opensslv.h", "libssl-dev", "building kernels", false},
 	{"git", "git", "kernels from git trees and patches", false},
 	{"xz", "xz-utils", "kernel source packages", false},
 	{"/usr/src/linux-source-6.1.tar.xz", "linux-source-6.1", "the demo", false},
@@ -55,32 +61,26 @@ const (
 // Doctor looks at everything that runs depend on. The accelerator is tried by
 // booting the kernel of the request when it names one.
 func (h *Harness) Doctor(ctx context.Context, r SingleRequest) []Finding {
-	findings := []Finding{h.checkQEMU()}
+	findings := []Finding{h.checkQEMU(ctx)}
 	for _, req := range requirements {
 		findings = append(findings, req.check())
 	}
-	findings = append(findings, h.checkDisk(), checkMemory())
+	findings = append(findings, h.checkDisk(), checkMemory(), h.checkJobs())
 	if findings[0].OK {
 		findings = append(findings, h.checkAccelerator(ctx, r))
 	}
 	return findings
 }
 
-func (h *Harness) checkQEMU() Finding {
-	name := h.QEMU
-	if name == "" {
-		name = "qemu-system-x86_64"
-	}
+func (h *Harness) checkQEMU(ctx context.Context) Finding {
 	f := Finding{Name: "qemu", Needed: true}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		f.Detail, f.Package = fmt.Sprintf("%s was not found", name), "qemu-system-x86"
+	if _, err := vm.FindQEMU(h.QEMU); err != nil {
+		f.Detail, f.Package = err.Error(), emulator.pkg
 		return f
 	}
-	f.Detail = qemuVersion(path)
-	f.OK = f.Detail != ""
-	if !f.OK {
-		f.Detail = path + " does not say its version"
+	version, err := vm.QEMUVersion(ctx, h.QEMU)
+	if f.OK, f.Detail = err == nil, version; err != nil {
+		f.Detail = err.Error()
 	}
 	return f
 }

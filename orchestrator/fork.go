@@ -53,11 +53,10 @@ func (h *Harness) fork(ctx context.Context, m *machine, subjects ...*subject) (u
 	if h.Fork != ForkAuto {
 		return func() {}, nil
 	}
-	err = h.forkAll(ctx, m, subjects)
+	unfork, err = h.forkAll(ctx, m, subjects, false)
 	if err == nil {
-		return func() { h.unfork(m, subjects) }, nil
+		return unfork, nil
 	}
-	h.unfork(m, subjects)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("saving machines for the runs: %w", context.Cause(ctx))
 	}
@@ -65,25 +64,36 @@ func (h *Harness) fork(ctx context.Context, m *machine, subjects ...*subject) (u
 	return func() {}, nil
 }
 
-func (h *Harness) forkAll(ctx context.Context, m *machine, subjects []*subject) error {
+// errNotSaved says that there is no saved machine yet and none was to be made.
+var errNotSaved = errors.New("there is no saved machine yet")
+
+// forkAll gives the subjects a saved machine each, or none of them. With look it
+// makes none, and the error is errNotSaved when one is missing.
+func (h *Harness) forkAll(ctx context.Context, m *machine, subjects []*subject, look bool) (unfork func(), err error) {
+	unfork = func() { h.unfork(m, subjects) }
+	defer func() {
+		if err != nil {
+			unfork()
+		}
+	}()
 	steps := m.workload.SnapshotPhases()
 	if steps < 0 {
-		return errors.New("the workload says snapshot: " + workloads.SnapshotNone)
+		return unfork, errors.New("the workload says snapshot: " + workloads.SnapshotNone)
 	}
 	if m.probe.Accel != vm.AccelTCG {
-		return fmt.Errorf("going on from a saved machine has been tried under %s only, and this is %s", vm.AccelTCG, m.probe.Accel)
+		return unfork, fmt.Errorf("going on from a saved machine has been tried under %s only, and this is %s", vm.AccelTCG, m.probe.Accel)
 	}
 	cache, err := h.OpenStates()
 	if err != nil {
-		return err
+		return unfork, err
 	}
 	for _, s := range subjects {
-		if s.state, err = h.saved(ctx, cache, m, s, steps); err != nil {
-			return err
+		if s.state, err = h.saved(ctx, cache, m, s, steps, look); err != nil {
+			return unfork, err
 		}
 	}
 	m.forked = true
-	return nil
+	return unfork, nil
 }
 
 func (h *Harness) unfork(m *machine, subjects []*subject) {
@@ -105,20 +115,32 @@ func (c *campaign) describeFork() {
 	if !c.machine.forked {
 		return
 	}
-	after := c.sides[judge.Pre].state.record.After
-	c.record.Warnings = append(c.record.Warnings, fmt.Sprintf(
-		"runs go on from machines that were saved after %s: what happens up to there was seen once on each kernel (--fork off repeats it in every run)", after))
+	c.record.Warnings = append(c.record.Warnings, seenOnce(c.sides[judge.Pre]))
 }
 
-// saved finds the machine for one kernel in the cache, or makes it.
-func (h *Harness) saved(ctx context.Context, cache *statecache.Cache, m *machine, s *subject, steps int) (_ *savedState, err error) {
+// seenOnce is what readers must know of forked runs.
+func seenOnce(s *subject) string {
+	return fmt.Sprintf("runs go on from machines that were saved after %s: what happens up to there was seen once on each kernel (--fork off repeats it in every run)", s.state.record.After)
+}
+
+// saved finds the machine for one kernel in the cache or, unless it is only to
+// look, makes it.
+func (h *Harness) saved(ctx context.Context, cache *statecache.Cache, m *machine, s *subject, steps int, look bool) (_ *savedState, err error) {
 	task := "saved machine"
 	if name := s.name; name != "" {
 		task = "saved " + name + " machine"
 	}
 	b := &base{harness: h, machine: m, subject: s, steps: steps, task: task}
 	begin := time.Now()
-	held, err := cache.Get(ctx, b.key(), checkState, func(dir string) error { return b.make(ctx, dir) })
+	held, err := cache.Get(ctx, b.key(), checkState, func(dir string) error {
+		if look {
+			return errNotSaved
+		}
+		return b.make(ctx, dir)
+	})
+	if errors.Is(err, errNotSaved) {
+		return nil, errNotSaved
+	}
 	if err != nil {
 		h.emit(Event{Task: task, Finished: true, Elapsed: time.Since(begin), Message: "failed"})
 		return nil, fmt.Errorf("%s: %w", task, withoutLog(err))

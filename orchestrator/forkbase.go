@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"patchproof/dmesg"
@@ -61,7 +62,8 @@ func (b *base) key() string {
 		Hardware            string
 		Append              []string
 		Phases              [][]string
-	}{stateFormat, b.subject.image.SHA256, m.initrd(b.subject).ID, m.host().QEMU, vm.HostBoot(), vm.MachineKey(spec), spec.Append, nil}
+		Salt                string
+	}{stateFormat, b.subject.image.SHA256, m.initrd(b.subject).ID, m.host().QEMU, vm.HostBoot(), vm.MachineKey(spec), spec.Append, nil, b.harness.stateSalt}
 	for _, s := range b.subject.steps[:b.steps] {
 		id.Phases = append(id.Phases, append([]string{s.Name, s.Command}, s.Checks...))
 	}
@@ -71,6 +73,19 @@ func (b *base) key() string {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])[:32]
+}
+
+// baseFault says that the kernel, or the workload on it, is why no machine can be
+// saved, and not the host.
+type baseFault struct{ error }
+
+// blame makes a baseFault of a guest's failure that the host is not to blame for.
+func blame(err error) error {
+	var failure *vm.Failure
+	if errors.As(err, &failure) && !slices.Contains(hostFailures, failure.Kind) {
+		return &baseFault{withoutLog(err)}
+	}
+	return err
 }
 
 // make boots the machine, walks it through its phases and saves it in dir.
@@ -83,17 +98,17 @@ func (b *base) make(ctx context.Context, dir string) error {
 	defer guest.Kill()
 	record := results.ForkRecord{After: "boot", Made: time.Now()}
 	if err := guest.WaitReady(ctx); err != nil {
-		return err
+		return blame(err)
 	}
 	r := &runner{harness: b.harness, machine: b.machine, subject: b.subject, id: b.task}
 	for i, step := range b.subject.steps[:b.steps] {
 		b.stage(i+1, step.Name)
 		result, err := r.phase(ctx, guest, step)
 		if err != nil {
-			return err
+			return blame(err)
 		}
 		if result.Error != "" {
-			return fmt.Errorf("phase %s: %s", step.Name, result.Error)
+			return &baseFault{fmt.Errorf("phase %s: %s", step.Name, result.Error)}
 		}
 		record.After = step.Name
 		record.Phases = append(record.Phases, result)
@@ -106,7 +121,7 @@ func (b *base) make(ctx context.Context, dir string) error {
 		return err
 	}
 	if err := b.clean(dir, guest.Nonce()); err != nil {
-		return err
+		return &baseFault{err}
 	}
 	if err := b.try(ctx, dir); err != nil {
 		return fmt.Errorf("the saved machine does not go on: %w", err)

@@ -62,10 +62,11 @@ func (h *Harness) BenchFork(ctx context.Context, plan *workloads.Plan, n int) (*
 	m, s := *c.machine, *c.sides[judge.Pre]
 	forked := forkSide{&m, &s, &ForkSample{}}
 	begin := time.Now()
-	defer h.unfork(forked.machine, []*subject{forked.subject})
-	if err := h.forkAll(ctx, forked.machine, []*subject{forked.subject}); err != nil {
+	unfork, err := h.forkAll(ctx, forked.machine, []*subject{forked.subject}, false)
+	if err != nil {
 		return nil, fmt.Errorf("nothing to compare: no run can go on from a saved machine: %w", err)
 	}
+	defer unfork()
 	b := &ForkBench{Kernel: s.record.Label, Workload: m.workload.Name, After: s.state.record.After,
 		SaveSeconds: time.Since(begin).Seconds()}
 	c.record.Kind, c.record.Post = results.KindRun, results.KernelRecord{}

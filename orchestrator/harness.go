@@ -35,6 +35,9 @@ type Harness struct {
 	BeforeShell func()
 
 	eventMu sync.Mutex
+	// stateSalt, unless empty, sets saved machines apart from all others of the
+	// cache, so that they are made anew.
+	stateSalt string
 }
 
 // OpenKernels opens the kernel cache.

@@ -46,11 +46,11 @@ type MatrixPlan struct {
 // ExpandMatrix loads the plan of a request and works its cells out. It builds
 // and boots nothing.
 func (h *Harness) ExpandMatrix(r MatrixRequest) (*MatrixPlan, error) {
-	file, data, err := readPlan(r.PlanFile)
+	text, err := readPlan(r.PlanFile)
 	if err != nil {
 		return nil, inputError(err)
 	}
-	p, err := expandMatrix(file, data, r.Variables)
+	p, err := expandMatrix(text.name, text.data, r.Variables)
 	if err != nil {
 		return nil, inputError(err)
 	}
@@ -66,18 +66,6 @@ func (h *Harness) ExpandMatrix(r MatrixRequest) (*MatrixPlan, error) {
 		}
 	}
 	return p, nil
-}
-
-// readPlan reads a plan by path, or a shipped one by name.
-func readPlan(name string) (file string, data []byte, err error) {
-	data, err = os.ReadFile(name)
-	if err == nil {
-		return name, data, nil
-	}
-	if file, data, serr := workloads.ReadShipped(shipped(), "plans", name); serr == nil {
-		return file, data, nil
-	}
-	return "", nil, fmt.Errorf("reading plan: %w; shipped plans are: %s", err, strings.Join(workloads.Names(shipped(), "plans"), ", "))
 }
 
 func expandMatrix(file string, data []byte, vars map[string]string) (*MatrixPlan, error) {
@@ -182,9 +170,7 @@ func (h *Harness) beginMatrix(ctx context.Context, r MatrixRequest) (*matrix, er
 	if m.record, err = m.describe(r); err != nil {
 		return nil, err
 	}
-	if err := m.recall(r.SinceLast); err != nil {
-		return nil, err
-	}
+	m.recall(ctx, r.SinceLast)
 	store, err := h.OpenResults()
 	if err != nil {
 		return nil, err
@@ -230,7 +216,8 @@ func (h *Harness) reopenMatrix(ctx context.Context, dir string, r MatrixRequest)
 		return nil, inputError(err)
 	}
 	m.reopen()
-	return m, m.recall(false)
+	m.recall(ctx, false)
+	return m, nil
 }
 
 // follow brings the cells into the order of a record, which may have fewer.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -16,23 +15,8 @@ import (
 	"patchproof/workloads"
 )
 
-// capacity is what the host has for guests and builds: its processors, three
-// quarters of its memory, and the disk space that is free right now.
-func (m *matrix) capacity() room {
-	all := room{cpus: runtime.NumCPU(), memMiB: 1 << 30, diskMiB: 1 << 40, guests: 1024}
-	if m.jobs > 0 {
-		all.guests = m.jobs
-	}
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		all.memMiB = int(info.Totalram * uint64(info.Unit) >> 20 * 3 / 4)
-	}
-	var st unix.Statfs_t
-	if unix.Statfs(m.h.ResultsDir, &st) == nil {
-		all.diskMiB = int64(st.Bavail) * st.Bsize >> 20
-	}
-	return all
-}
+// capacity is what the host has for guests and builds.
+func (m *matrix) capacity() room { return m.h.capacity(m.jobs) }
 
 // prepare makes a cell ready for its runs. ok is false when the cell can never
 // run, which its record then says; the error is about the infrastructure.
@@ -101,6 +85,10 @@ func (g *guestRunner) run(ctx context.Context, w *results.RunWriter, c *matrixCe
 	return g.h.execute(ctx, w, c.machine, c.subject)
 }
 
+func (g *guestRunner) fork(ctx context.Context, c *matrixCell, look bool) (unfork func(), err error) {
+	return g.h.forkAll(ctx, c.machine, []*subject{c.subject}, look)
+}
+
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
@@ -135,6 +123,7 @@ func (m *matrix) finish(ctx context.Context) (*MatrixResult, error) {
 	m.h.emit(Event{Task: "matrix", Finished: true, Elapsed: time.Since(m.began), Message: m.stop})
 	missing := false
 	for _, c := range m.cells {
+		c.giveBack()
 		if c.lacks() > 0 {
 			missing = true
 			if m.stop != "" && ctx.Err() == nil && m.record.Failed == "" {

@@ -1,144 +1,185 @@
 package orchestrator
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 
 	"patchproof/results"
+	"patchproof/results/index"
+	"patchproof/results/judge"
 )
 
-// past is what earlier campaigns of a matrix's name showed: for each cell, the
-// last one that has valid runs of it.
-type past map[string]pastCell
+// past is what earlier campaigns of a matrix's name showed.
+type past struct {
+	cells map[string]*pastCell // by key
+	// known are the fingerprints of all failures of the last nights.
+	known map[string]bool
+}
 
+// pastCell is the past of one cell.
 type pastCell struct {
-	campaign string // ID of the one that has the runs
-	result   results.CellResult
+	campaign string       // ID of the last one that has valid runs of it
+	last     judge.Counts // of the runs there
+	seconds  float64      // that they took, all together
+	// recent counts the runs of the last nights.
+	recent judge.Counts
+	// shown are the kernel images and the fingerprints that they have shown in
+	// the cell, in whatever night.
+	shown  map[[2]string]bool
+	nights int
+}
+
+// recentNights is how many nights of a cell tell what is new in it: the last
+// campaigns that have valid runs of it, whatever lies between them.
+const recentNights = 7
+
+// state is that of the cell's last runs.
+func (c *pastCell) state() results.CellState {
+	switch {
+	case c == nil:
+		return ""
+	case c.last.Reproduced > 0:
+		return results.CellFailing
+	case c.last.OtherFailure > 0:
+		return results.CellOther
+	}
+	return results.CellPassing
 }
 
 // seconds is how long a run of a cell took, on average; 0 is not known.
 func (p past) seconds(key string) float64 {
-	c, ok := p[key]
-	if !ok || len(c.result.RunIDs) == 0 {
+	c := p.cells[key]
+	if c == nil {
 		return 0
 	}
-	return c.result.ElapsedSeconds / float64(len(c.result.RunIDs))
+	return c.seconds / float64(c.last.Valid())
 }
 
-// pastNights bounds how many campaigns are read: what has not run in so many
-// nights counts as new.
-const pastNights = 30
-
 // recall reads the past of the matrix and, with sinceLast, leaves out the cells
-// in which nothing has changed.
-func (m *matrix) recall(sinceLast bool) error {
+// in which nothing has changed. A past that cannot be read costs no more than
+// what it would have told.
+func (m *matrix) recall(ctx context.Context, sinceLast bool) {
 	var err error
-	if m.past, err = recall(m.h.ResultsDir, &m.record); err != nil || !sinceLast {
-		return err
+	if m.past, err = recall(ctx, m.h.ResultsDir, &m.record); err != nil {
+		m.record.Warnings = append(m.record.Warnings, pastUnknown(err))
 	}
+	if !sinceLast {
+		return
+	}
+	records := map[string]map[string]results.CellRecord{}
 	for i := range m.record.Matrix.Cells {
 		c := &m.record.Matrix.Cells[i]
-		p, known := m.past[c.Key]
-		if known && p.result.Cell.Inputs == c.Inputs && p.result.Counts.Valid() >= c.Repeat {
-			c.MeasuredIn, c.Kernel = p.campaign, p.result.Cell.Kernel
+		p := m.past.cells[c.Key]
+		if p == nil {
+			continue
+		}
+		if records[p.campaign] == nil {
+			records[p.campaign] = cellRecords(filepath.Join(m.h.ResultsDir, p.campaign))
+		}
+		then, ok := records[p.campaign][c.Key]
+		if ok && then.Inputs == c.Inputs && p.last.Valid() >= c.Repeat {
+			c.MeasuredIn, c.Kernel = p.campaign, then.Kernel
 			c.Skipped = "unchanged since " + p.campaign
 		}
 	}
-	return nil
 }
 
-// recall reads the campaigns of a matrix's name that began before it, the last
-// one first, until every cell has been found. One that cannot be read is passed
-// over.
-func recall(resultsDir string, now *results.Campaign) (past, error) {
-	found := past{}
-	dirs, err := matrixFolders(resultsDir, now.Matrix.Name)
-	if err != nil {
-		return nil, err
-	}
-	nights := 0
-	for _, dir := range dirs {
-		if nights == pastNights || found.hasAll(now.Matrix.Cells) {
-			break
+func pastUnknown(err error) string {
+	return fmt.Sprintf("earlier campaigns could not be read, so that every failure counts as new: %v", err)
+}
+
+// cellRecords are a campaign's cells by key, none when it cannot be read.
+func cellRecords(dir string) map[string]results.CellRecord {
+	cells := map[string]results.CellRecord{}
+	if c, err := results.LoadCampaign(dir); err == nil && c.Matrix != nil {
+		for _, cell := range c.Matrix.Cells {
+			cells[cell.Key] = cell
 		}
-		c, err := results.LoadCampaign(dir)
-		if err != nil || c.Matrix == nil || c.Matrix.Name != now.Matrix.Name || c.ID == now.ID ||
-			!c.Started.Before(now.Started) || slices.Contains(now.Matrix.Merged, c.ID) {
+	}
+	return cells
+}
+
+// recall gathers the campaigns of a matrix's name that began before it. The
+// index over the results folder has what their runs showed; it reads the
+// folders itself when it is missing or broken.
+func recall(ctx context.Context, resultsDir string, now *results.Campaign) (past, error) {
+	var runs []index.CellRun
+	err := withIndex(ctx, resultsDir, func(x *index.Index) (err error) {
+		runs, err = x.CellRuns(ctx, now.Matrix.Name)
+		return err
+	})
+	return newPast(runs, now), err
+}
+
+// newPast draws the past from runs, those of the last campaign first.
+func newPast(runs []index.CellRun, now *results.Campaign) past {
+	p := past{cells: map[string]*pastCell{}, known: map[string]bool{}}
+	night := map[string]string{} // the one that is being gathered, by cell
+	for i := range runs {
+		r := &runs[i]
+		if r.Campaign == now.ID || !r.Started.Before(now.Started) || slices.Contains(now.Matrix.Merged, r.Campaign) {
 			continue
 		}
-		nights++
-		_, runs, err := results.Load(dir)
-		if err != nil {
-			continue
+		c := p.cells[r.Cell]
+		if c == nil {
+			c = &pastCell{campaign: r.Campaign, shown: map[[2]string]bool{}}
+			p.cells[r.Cell] = c
 		}
-		for _, cell := range results.Cells(c, runs) {
-			if _, known := found[cell.Cell.Key]; !known && cell.Counts.Valid() > 0 {
-				found[cell.Cell.Key] = pastCell{campaign: c.ID, result: cell}
-			}
+		if night[r.Cell] != r.Campaign {
+			night[r.Cell] = r.Campaign
+			c.nights++
 		}
+		p.add(c, r)
 	}
-	return found, nil
+	return p
 }
 
-func (p past) hasAll(cells []results.CellRecord) bool {
-	for _, c := range cells {
-		if _, ok := p[c.Key]; !ok {
-			return false
-		}
+// add takes in a run of a cell, those of later nights before those of earlier
+// ones.
+func (p past) add(c *pastCell, r *index.CellRun) {
+	if r.Campaign == c.campaign {
+		c.last.Add(r.Outcome)
+		c.seconds += r.Seconds
 	}
-	return true
+	recent := c.nights <= recentNights
+	if recent {
+		c.recent.Add(r.Outcome)
+	}
+	for _, rep := range r.Reports {
+		c.shown[[2]string{r.KernelSHA, rep.Fingerprint}] = true
+		p.known[rep.Fingerprint] = p.known[rep.Fingerprint] || recent
+	}
 }
 
-// ownName matches the names that the store gives to campaigns: they tell when a
-// campaign began and what of, without opening it.
-var ownName = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(.*)-[0-9a-f]{6}$`)
-
-// matrixFolders lists the folders that may hold campaigns of a matrix, the one
-// begun last first; of any matrix when the name is empty.
-func matrixFolders(resultsDir, matrixName string) ([]string, error) {
-	entries, err := os.ReadDir(resultsDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// withIndex opens the index of a results folder, if there is such a folder.
+func withIndex(ctx context.Context, resultsDir string, use func(*index.Index) error) error {
+	x, err := index.Open(ctx, resultsDir)
+	var none *index.FolderError
+	if errors.As(err, &none) {
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("earlier campaigns: %w", err)
+		return err
 	}
-	begun := map[string]string{}
-	for _, e := range entries {
-		dir := filepath.Join(resultsDir, e.Name())
-		if own := ownName.FindStringSubmatch(e.Name()); own != nil {
-			if strings.HasPrefix(matrixName, own[2]) || matrixName == "" {
-				begun[dir] = own[1]
-			}
-		} else if c, err := results.LoadCampaign(dir); err == nil {
-			begun[dir] = c.Started.UTC().Format("20060102T150405Z") // put there by merge
-		}
-	}
-	dirs := slices.Collect(maps.Keys(begun))
-	slices.SortFunc(dirs, func(a, b string) int { return cmp.Or(cmp.Compare(begun[b], begun[a]), cmp.Compare(b, a)) })
-	return dirs, nil
+	return errors.Join(use(x), x.Close())
 }
 
 // LastMatrix finds the folder of the matrix campaign that began last, of the
 // given name or of any when it is empty.
-func (h *Harness) LastMatrix(name string) (string, error) {
-	dirs, err := matrixFolders(h.ResultsDir, name)
+func (h *Harness) LastMatrix(ctx context.Context, name string) (string, error) {
+	var last []index.Campaign
+	err := withIndex(ctx, h.ResultsDir, func(x *index.Index) (err error) {
+		last, err = x.Campaigns(ctx, index.Filter{Kind: results.KindMatrix, Name: name, Limit: 1})
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
-	for _, dir := range dirs {
-		c, err := results.LoadCampaign(dir)
-		if err == nil && c.Matrix != nil && (name == "" || c.Matrix.Name == name) {
-			return dir, nil
-		}
+	if len(last) == 0 {
+		return "", inputError(fmt.Errorf("%s holds no matrix %s that could be resumed", h.ResultsDir, name))
 	}
-	return "", inputError(fmt.Errorf("%s holds no matrix %s that could be resumed", h.ResultsDir, name))
+	return filepath.Join(h.ResultsDir, last[0].ID), nil
 }

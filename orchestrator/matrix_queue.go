@@ -2,7 +2,10 @@ package orchestrator
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // room is an amount of what guests and builds take from the host.
@@ -10,14 +13,36 @@ type room struct {
 	cpus, memMiB int
 	diskMiB      int64
 	guests       int
+	// share is the part of all processors that guests take, besides cpus, whose
+	// number at a time was measured or given: 1 is all of them.
+	share float64
 }
 
 func (r room) plus(o room) room {
-	return room{r.cpus + o.cpus, r.memMiB + o.memMiB, r.diskMiB + o.diskMiB, r.guests + o.guests}
+	return room{r.cpus + o.cpus, r.memMiB + o.memMiB, r.diskMiB + o.diskMiB, r.guests + o.guests, r.share + o.share}
 }
 
 func (r room) minus(o room) room {
-	return room{r.cpus - o.cpus, r.memMiB - o.memMiB, r.diskMiB - o.diskMiB, r.guests - o.guests}
+	return room{r.cpus - o.cpus, r.memMiB - o.memMiB, r.diskMiB - o.diskMiB, r.guests - o.guests, r.share - o.share}
+}
+
+// capacity is what the host has for guests and builds: its processors, three
+// quarters of its memory, and the disk space that is free right now. jobs limits
+// the guests; 0 does not.
+func (h *Harness) capacity(jobs int) room {
+	all := room{cpus: runtime.NumCPU(), memMiB: 1 << 30, diskMiB: 1 << 40, guests: 1024}
+	if jobs > 0 {
+		all.guests = jobs
+	}
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		all.memMiB = int(info.Totalram * uint64(info.Unit) >> 20 * 3 / 4)
+	}
+	var st unix.Statfs_t
+	if unix.Statfs(h.ResultsDir, &st) == nil {
+		all.diskMiB = int64(st.Bavail) * st.Bsize >> 20
+	}
+	return all
 }
 
 // leastDiskMiB is what must be free for one guest alone: its disk is sparse.
@@ -31,7 +56,8 @@ func (all room) fits(used, need room) bool {
 	if used.guests == 0 {
 		return all.diskMiB >= min(need.diskMiB, leastDiskMiB)
 	}
-	return after.guests <= all.guests && after.cpus <= all.cpus && after.memMiB <= all.memMiB && after.diskMiB <= all.diskMiB
+	busy := float64(after.cpus)/float64(max(1, all.cpus)) + after.share
+	return after.guests <= all.guests && busy <= 1+1e-9 && after.memMiB <= all.memMiB && after.diskMiB <= all.diskMiB
 }
 
 // candidate is a cell that still lacks runs.

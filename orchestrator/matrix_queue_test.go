@@ -26,6 +26,9 @@ func TestChoose(t *testing.T) {
 		{"alone, any size fits", []candidate{{cell: 1, need: giant}}, room{}, 1},
 		{"alone, beside a build", []candidate{{cell: 1, need: giant}}, room{cpus: 2}, 1},
 		{"the disk is reserved", []candidate{{cell: 1, need: room{cpus: 1, diskMiB: 99_000, guests: 1}}}, busy(1, 1), -1},
+		{"a quarter of the host fits", []candidate{{cell: 1, need: room{share: 0.25, guests: 1}}}, room{share: 0.5, cpus: 1, diskMiB: 1, guests: 2}, 1},
+		{"and no more than that", []candidate{{cell: 1, need: room{share: 0.3, guests: 1}}}, room{share: 0.5, cpus: 1, guests: 2}, -1},
+		{"thirds make a whole", []candidate{{cell: 1, need: room{share: 1.0 / 3, guests: 1}}}, room{share: 2.0 / 3, guests: 2}, 1},
 		{"alone, a sparse disk fits", []candidate{{cell: 1, need: room{cpus: 1, diskMiB: 200_000, guests: 1}}}, room{}, 1},
 	} {
 		got := -1

@@ -16,7 +16,7 @@ type MatrixResult struct {
 	// Cells are in the plan's order. A cell that was not run because nothing had
 	// changed has its last result's state here.
 	Cells []results.CellResult
-	// New are the failures that the last campaign did not have.
+	// New are the failures that the last nights did not have, see NewFailure.
 	New []NewFailure
 	// Fixed are the keys of the cells that failed the last time and pass now.
 	Fixed []string
@@ -24,8 +24,10 @@ type MatrixResult struct {
 	First bool
 }
 
-// NewFailure is a failure of a cell that was not there the last time: the cell
-// passed, or was not there, or now shows a report that no cell showed.
+// NewFailure is a failure of a cell that its last nights did not have, see
+// recentNights: no run of the cell failed in them, or none showed the bug that
+// it shows now, or it shows a report that no cell showed. What the same kernel
+// image has shown in the cell before, in whatever night, is flaky and not new.
 type NewFailure struct {
 	Cell   string            `json:"cell"`
 	State  results.CellState `json:"state"`
@@ -35,55 +37,56 @@ type NewFailure struct {
 }
 
 func newMatrixResult(c results.Campaign, runs []results.Run, before past) *MatrixResult {
-	r := &MatrixResult{Campaign: c, Runs: runs, Cells: results.Cells(&c, runs), First: len(before) == 0}
-	known := before.fingerprints()
+	r := &MatrixResult{Campaign: c, Runs: runs, Cells: results.Cells(&c, runs), First: len(before.cells) == 0}
 	for i := range r.Cells {
 		cell := &r.Cells[i]
-		last, hasLast := before[cell.Cell.Key]
-		if hasLast && cell.Cell.MeasuredIn != "" {
-			cell.State = last.result.State // nothing new can be in it
+		then := before.cells[cell.Cell.Key]
+		if then != nil && cell.Cell.MeasuredIn != "" {
+			cell.State = then.state() // nothing new can be in it
 			continue
 		}
-		r.compare(cell, last.result, known)
+		if then.state().Bad() && cell.State == results.CellPassing && cell.Missing == 0 {
+			r.Fixed = append(r.Fixed, cell.Cell.Key)
+		}
+		if fresh, ok := before.newIn(cell); ok {
+			r.New = append(r.New, fresh)
+		}
 	}
 	return r
 }
 
-// compare adds what is new in a cell and what is fixed. The reports of the bug
-// that is looked for come and go with the race; those that are not are told
-// apart by fingerprint.
-func (r *MatrixResult) compare(now *results.CellResult, last results.CellResult, known map[string]bool) {
-	if last.State.Bad() && now.State == results.CellPassing && now.Missing == 0 {
-		r.Fixed = append(r.Fixed, now.Cell.Key)
+// newIn says what is new in a cell. The reports of the bug that is looked for
+// come and go with the race; those that are not are told apart by fingerprint.
+func (p past) newIn(now *results.CellResult) (fresh NewFailure, ok bool) {
+	then := p.cells[now.Cell.Key]
+	if !now.State.Bad() || then.flaky(now) {
+		return fresh, false
 	}
-	if !now.State.Bad() {
-		return
-	}
-	fresh := NewFailure{Cell: now.Cell.Key, State: now.State, Last: last.State}
+	fresh = NewFailure{Cell: now.Cell.Key, State: now.State, Last: then.state()}
 	if len(now.Reports) > 0 {
 		fresh.Report = now.Reports[0].Title
 	}
-	isNew := !last.State.Bad() || now.State == results.CellFailing && last.State != results.CellFailing
+	switch {
+	case then == nil, then.recent.Reproduced+then.recent.OtherFailure == 0:
+		ok = true
+	case now.State == results.CellFailing:
+		ok = then.recent.Reproduced == 0
+	}
 	for _, rep := range now.Reports {
-		if !rep.Matches && !known[rep.Fingerprint] {
-			isNew, fresh.Report = true, rep.Title
-			break
+		if !rep.Matches && !p.known[rep.Fingerprint] {
+			fresh.Report = rep.Title
+			return fresh, true
 		}
 	}
-	if isNew {
-		r.New = append(r.New, fresh)
-	}
+	return fresh, ok
 }
 
-// fingerprints are those of all failures of the past.
-func (p past) fingerprints() map[string]bool {
-	known := map[string]bool{}
-	for _, c := range p {
-		for _, rep := range c.result.Reports {
-			known[rep.Fingerprint] = true
-		}
-	}
-	return known
+// flaky reports whether the kernel image has shown all of it in the cell before.
+func (c *pastCell) flaky(now *results.CellResult) bool {
+	sha := now.Cell.Kernel.SHA256
+	return c != nil && sha != "" && len(now.Reports) > 0 && !slices.ContainsFunc(now.Reports, func(rep results.CellReport) bool {
+		return !c.shown[[2]string{sha, rep.Fingerprint}]
+	})
 }
 
 // FailOn says which failures make a matrix bad.
@@ -92,7 +95,7 @@ type FailOn string
 // The values of FailOn.
 const (
 	FailOnAny  FailOn = "any"  // a failing cell
-	FailOnNew  FailOn = "new"  // one that was not failing the last time
+	FailOnNew  FailOn = "new"  // one that is new, see NewFailure
 	FailOnNone FailOn = "none" // none
 )
 
@@ -104,6 +107,7 @@ const (
 	MatrixFailing    MatrixVerdict = "failing"    // cells fail, see FailOn
 	MatrixBroken     MatrixVerdict = "broken"     // the infrastructure left cells without an answer
 	MatrixIncomplete MatrixVerdict = "incomplete" // time, runs or the user left cells without an answer
+	MatrixTolerated  MatrixVerdict = "tolerated"  // cells fail, none of which FailOn names
 	MatrixPassing    MatrixVerdict = "passing"
 )
 
@@ -117,6 +121,8 @@ func (r *MatrixResult) Verdict(on FailOn) MatrixVerdict {
 		return MatrixBroken
 	case slices.ContainsFunc(r.Cells, unanswered):
 		return MatrixIncomplete
+	case slices.ContainsFunc(r.Cells, bad):
+		return MatrixTolerated
 	}
 	return MatrixPassing
 }

@@ -48,6 +48,9 @@ type cellRunner interface {
 	// ready makes a cell ready; an *InputError says that it can never run.
 	ready(ctx context.Context, w *workloads.Workload, k *matrixKernel) (*machine, *subject, error)
 	run(ctx context.Context, w *results.RunWriter, c *matrixCell) (results.Run, error)
+	// fork lets the runs of a cell go on from a saved machine, which it makes
+	// unless it is only to look for one. The error says why they have to boot.
+	fork(ctx context.Context, c *matrixCell, look bool) (unfork func(), err error)
 }
 
 // matrixCell is a cell with what the scheduler knows of it.
@@ -57,6 +60,9 @@ type matrixCell struct {
 	result results.CellResult
 	runs   []results.Run // those that have ended
 	flying int           // runs in flight
+	need   room          // of a run
+	fork   cellFork
+	unfork func() // gives the saved machine back; nil when there is none
 	// machine and subject are nil until the first run.
 	machine *machine
 	subject *subject
@@ -81,7 +87,7 @@ func (m *matrix) limit(r MatrixRequest) {
 // carryOut runs what the cells lack and writes the campaign's end.
 func (m *matrix) carryOut(ctx context.Context) (*MatrixResult, error) {
 	defer m.unlock()
-	m.count()
+	m.count(ctx)
 	if err := m.writer.Update(&m.record); err != nil {
 		return nil, err
 	}
@@ -89,14 +95,15 @@ func (m *matrix) carryOut(ctx context.Context) (*MatrixResult, error) {
 	return m.finish(ctx)
 }
 
-// count sorts the runs that there are into the cells.
-func (m *matrix) count() {
-	byCell := map[string][]results.Run{}
+// count sorts the runs that there are into the cells, and says what a run of
+// each takes from the host.
+func (m *matrix) count(ctx context.Context) {
+	byCell, needs := map[string][]results.Run{}, m.h.needs(ctx, m.jobs)
 	for _, r := range m.runs {
 		byCell[r.Cell] = append(byCell[r.Cell], r)
 	}
 	for i := range m.record.Matrix.Cells {
-		c := &matrixCell{record: &m.record.Matrix.Cells[i], kernel: m.kernelOf[i]}
+		c := &matrixCell{record: &m.record.Matrix.Cells[i], kernel: m.kernelOf[i], need: needs(m.plan.workloads[i].Defaults)}
 		c.runs = byCell[c.record.Key]
 		c.result = results.CellOf(*c.record, c.runs)
 		m.cells = append(m.cells, c)
@@ -235,12 +242,10 @@ func (m *matrix) built(ctx context.Context, k *matrixKernel, image *kernels.Imag
 func (m *matrix) candidates() []candidate {
 	var out []candidate
 	for i, c := range m.cells {
-		if c.kernel.image == nil || c.lacks() <= 0 {
+		if c.kernel.image == nil || c.lacks() <= 0 || c.fork == forkSaving {
 			continue
 		}
-		guest := m.plan.workloads[i].Defaults
-		out = append(out, candidate{cell: i, begun: len(c.runs) + c.flying, seconds: m.past.seconds(c.record.Key),
-			need: room{cpus: guest.VCPUs, memMiB: guest.MemoryMiB(), diskMiB: guest.DiskMiB(), guests: 1}})
+		out = append(out, candidate{cell: i, begun: len(c.runs) + c.flying, seconds: m.past.seconds(c.record.Key), need: c.need})
 	}
 	return out
 }
@@ -269,7 +274,11 @@ func (m *matrix) startRun(ctx context.Context) bool {
 		}
 		return err == nil // a cell that cannot run is skipped: try another
 	}
-	w, err := m.writer.StartRun(results.Run{Side: results.Single, Cell: c.record.Key, Kernel: c.record.Kernel,
+	if m.wantsFork(c) {
+		m.startSaving(ctx, c)
+		return true
+	}
+	w, err := m.writer.StartRun(results.Run{Side: results.Single, Cell: c.record.Key, Kernel: c.record.Kernel, Forked: c.subject.forked(),
 		Accel: string(c.machine.probe.Accel), Shape: c.record.Shape, Seed: c.machine.perturb.runSeed(len(m.runs) + m.used.guests)})
 	if err != nil {
 		m.fail(err)
@@ -277,18 +286,18 @@ func (m *matrix) startRun(ctx context.Context) bool {
 	}
 	c.flying++
 	m.begun++
-	m.used = m.used.plus(next.need)
+	m.used = m.used.plus(c.need)
 	m.async(func() func() {
 		run, err := m.runner.run(ctx, w, c)
-		return func() { m.ran(c, run, err, next.need) }
+		return func() { m.ran(c, run, err) }
 	})
 	return true
 }
 
 // ran takes over a run that has ended.
-func (m *matrix) ran(c *matrixCell, run results.Run, err error, need room) {
+func (m *matrix) ran(c *matrixCell, run results.Run, err error) {
 	c.flying--
-	m.used = m.used.minus(need)
+	m.used = m.used.minus(c.need)
 	m.runs = append(m.runs, run)
 	c.runs = append(c.runs, run)
 	c.result = results.CellOf(*c.record, c.runs)
@@ -298,5 +307,8 @@ func (m *matrix) ran(c *matrixCell, run results.Run, err error, need room) {
 	}
 	if err != nil {
 		m.fail(err)
+	}
+	if c.flying == 0 && c.lacks() <= 0 {
+		c.giveBack()
 	}
 }

@@ -47,7 +47,7 @@ func (h *Harness) Resume(ctx context.Context, r MatrixRequest) (*MatrixResult, e
 			}
 			name = plan.Name
 		}
-		if dir, err = h.LastMatrix(name); err != nil {
+		if dir, err = h.LastMatrix(ctx, name); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +72,7 @@ func LintFile(file string, vars map[string]string) (string, error) {
 
 // MergeMatrices puts shards together in a new folder, or in one that the store
 // names when out is empty, and compares the whole with its past.
-func (h *Harness) MergeMatrices(dirs []string, out string) (*MatrixResult, error) {
+func (h *Harness) MergeMatrices(ctx context.Context, dirs []string, out string) (*MatrixResult, error) {
 	store, err := h.OpenResults()
 	if err != nil {
 		return nil, err
@@ -81,9 +81,9 @@ func (h *Harness) MergeMatrices(dirs []string, out string) (*MatrixResult, error
 	if err != nil {
 		return nil, inputError(err)
 	}
-	before, err := recall(filepath.Dir(c.Dir), c)
+	before, err := recall(ctx, filepath.Dir(c.Dir), c)
 	if err != nil {
-		return nil, err
+		c.Warnings = append(c.Warnings, pastUnknown(err))
 	}
 	return newMatrixResult(*c, runs, before), nil
 }

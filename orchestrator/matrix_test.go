@@ -64,6 +64,9 @@ type fakeRunner struct {
 	started chan string // gets every cell when not nil
 	hold    chan struct{}
 	order   []string
+
+	forks      func(cell string, look bool) error // what fork answers; nil: never asked
+	took, held int                                // saved machines
 }
 
 func (f *fakeRunner) build(ctx context.Context, k *matrixKernel, _ int) (*kernels.Image, error) {
@@ -120,6 +123,17 @@ func (f *fakeRunner) run(ctx context.Context, w *results.RunWriter, c *matrixCel
 		invalid = "no SSH server"
 	}
 	return w.Finish(invalid == "", invalid)
+}
+
+func (f *fakeRunner) fork(_ context.Context, c *matrixCell, look bool) (func(), error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.forks(c.record.Key, look); err != nil {
+		return nil, err
+	}
+	f.took, f.held = f.took+1, f.held+1
+	c.machine.forked, c.subject.state = true, &savedState{record: results.ForkRecord{After: "umount"}}
+	return func() { f.held-- }, nil
 }
 
 // lab is a results folder, a cache and a plan.
@@ -216,7 +230,7 @@ func TestMatrix(t *testing.T) {
 	if len(r.New) != 1 || r.New[0].Cell != r.Cells[0].Cell.Key || !r.First {
 		t.Errorf("new %+v, first %v", r.New, r.First)
 	}
-	for on, want := range map[FailOn]MatrixVerdict{FailOnAny: MatrixFailing, FailOnNew: MatrixFailing, FailOnNone: MatrixPassing} {
+	for on, want := range map[FailOn]MatrixVerdict{FailOnAny: MatrixFailing, FailOnNew: MatrixFailing, FailOnNone: MatrixTolerated} {
 		if got := r.Verdict(on); got != want {
 			t.Errorf("--fail-on %s: %s, want %s", on, got, want)
 		}
@@ -400,10 +414,10 @@ func TestMatrixResumeErrors(t *testing.T) {
 	if _, err := l.h.Resume(t.Context(), MatrixRequest{PlanFile: dir, Shard: "1/2"}); err == nil || !strings.Contains(err.Error(), "leave out --shard") {
 		t.Errorf("a shard of what is resumed: %v", err)
 	}
-	if last, err := l.h.LastMatrix("m"); err != nil || last != dir {
+	if last, err := l.h.LastMatrix(t.Context(), "m"); err != nil || last != dir {
 		t.Errorf("last %s, %v", last, err)
 	}
-	if _, err := l.h.LastMatrix("n"); err == nil {
+	if _, err := l.h.LastMatrix(t.Context(), "n"); err == nil {
 		t.Error("a matrix that there is not was found")
 	}
 }
@@ -418,7 +432,7 @@ func TestMatrixSinceLast(t *testing.T) {
 	if len(idle.n) != 0 || second.Cells[0].Cell.MeasuredIn != first.Campaign.ID || second.Cells[0].State != results.CellFailing {
 		t.Errorf("nothing has changed, and %v ran; %+v", idle.n, second.Cells[0])
 	}
-	if second.Verdict(FailOnAny) != MatrixFailing || second.Verdict(FailOnNew) != MatrixPassing || second.Verdict(FailOnNone) != MatrixPassing {
+	if second.Verdict(FailOnAny) != MatrixFailing || second.Verdict(FailOnNew) != MatrixTolerated || second.Verdict(FailOnNone) != MatrixTolerated {
 		t.Errorf("verdicts %s, %s", second.Verdict(FailOnAny), second.Verdict(FailOnNew))
 	}
 	// Another base kernel: its cells alone run, and the third night still finds
@@ -501,7 +515,7 @@ func TestMatrixMerge(t *testing.T) {
 		f.outcome = baseFails
 		dirs = append(dirs, l.run(t.Context(), MatrixRequest{Shard: shard}, f).Campaign.Dir)
 	}
-	r, err := l.h.MergeMatrices(dirs, "")
+	r, err := l.h.MergeMatrices(t.Context(), dirs, "")
 	if err != nil {
 		t.Fatal(err)
 	}

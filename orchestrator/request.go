@@ -37,6 +37,36 @@ type Request struct {
 	Budget              time.Duration
 	// Perturb is --perturb as given; empty leaves it to the plan.
 	Perturb string
+
+	// held is the plan file's text, once hold has read it.
+	held *planText
+}
+
+// planText is a plan file's text under the name for messages and for the paths
+// in it.
+type planText struct {
+	name string
+	data []byte
+}
+
+// hold reads the plan file, so that every plan that is made from the request
+// later has the same text.
+func (r *Request) hold() (err error) {
+	if r.PlanFile != "" && r.held == nil {
+		r.held, err = readPlan(r.PlanFile)
+	}
+	return inputError(err)
+}
+
+func readPlan(file string) (*planText, error) {
+	data, err := os.ReadFile(file)
+	if err == nil {
+		return &planText{file, data}, nil
+	}
+	if name, data, serr := workloads.ReadShipped(shipped(), "plans", file); serr == nil {
+		return &planText{name, data}, nil
+	}
+	return nil, fmt.Errorf("reading plan: %w; shipped plans are: %s", err, strings.Join(workloads.Names(shipped(), "plans"), ", "))
 }
 
 // defaultFragments are the kernel configuration of kernels that the command
@@ -82,14 +112,14 @@ func (r Request) load() (*workloads.Plan, error) {
 	if flag := r.kernelFlag(); flag != "" {
 		return nil, fmt.Errorf("%s and plan %s both say where kernels come from: give one of them", flag, r.PlanFile)
 	}
-	data, err := os.ReadFile(r.PlanFile)
-	if err != nil {
-		if name, shippedData, serr := workloads.ReadShipped(shipped(), "plans", r.PlanFile); serr == nil {
-			return workloads.LoadPlanWith(name, shippedData, r.Variables)
+	text := r.held
+	if text == nil {
+		var err error
+		if text, err = readPlan(r.PlanFile); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("reading plan: %w; shipped plans are: %s", err, strings.Join(workloads.Names(shipped(), "plans"), ", "))
 	}
-	return workloads.LoadPlanWith(r.PlanFile, data, r.Variables)
+	return workloads.LoadPlanWith(text.name, text.data, r.Variables)
 }
 
 // kernelFlag names a flag that is set and that a plan file leaves no room for.

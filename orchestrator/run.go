@@ -14,6 +14,7 @@ import (
 	"patchproof/dmesg"
 	"patchproof/kernels"
 	"patchproof/results"
+	"patchproof/results/judge"
 	"patchproof/vm"
 	"patchproof/vm/guestimage"
 	"patchproof/workloads"
@@ -31,28 +32,48 @@ type machine struct {
 	match    matcher
 	// perturb is nil on plain kernels.
 	perturb *perturbation
+	// staleCode says that QEMU has the flaw of blameEmulator.
+	staleCode bool
 	// forked says that runs go on from saved machines, see Harness.fork.
 	forked bool
+	// cpuLimit is the processor time, in seconds, after which a run is cut; 0 is
+	// no limit.
+	cpuLimit float64
 }
 
 // shape names the machine for the record: runs on different machines are never
 // counted together.
 func (m *machine) shape() string {
-	plural := "s"
-	if m.guest.VCPUs == 1 {
-		plural = ""
+	shape := size(m.guest.VCPUs, m.guest.MemoryMiB()) + m.perturb.shape()
+	if m.guest.CountsInstructions() {
+		shape += ", icount"
 	}
-	shape := fmt.Sprintf("%d vCPU%s, %d MiB", m.guest.VCPUs, plural, m.guest.MemoryMiB()) + m.perturb.shape()
+	if m.guest.Load > 0 {
+		shape += fmt.Sprintf(", host load %d", m.guest.Load)
+	}
 	if m.forked {
 		shape += ", forked"
 	}
 	return shape
 }
 
+// size says how large a guest is.
+func size(vcpus, memoryMiB int) string {
+	plural := "s"
+	if vcpus == 1 {
+		plural = ""
+	}
+	return fmt.Sprintf("%d vCPU%s, %d MiB", vcpus, plural, memoryMiB)
+}
+
 // host describes where the machine runs, for the record.
 func (m *machine) host() results.Host {
+	version, err := vm.QEMUVersion(context.Background(), m.qemu)
+	if err != nil {
+		version = "" // runs will say more
+	}
 	return results.Host{Accel: string(m.probe.Accel), CPUs: runtime.NumCPU(), Slowdown: m.probe.Slowdown,
-		Kernel: vm.HostRelease(), QEMU: qemuVersion(m.qemu)}
+		Kernel: vm.HostRelease(), QEMU: version}
 }
 
 // subject is one of the kernels under test, with the workload compiled for it.
@@ -74,18 +95,24 @@ const maxKeptOutput = 16 << 10
 // execute does one run and records it. The error is about the record: what
 // goes wrong in the guest is an outcome.
 func (h *Harness) execute(ctx context.Context, w *results.RunWriter, m *machine, s *subject) (results.Run, error) {
-	r := &runner{harness: h, record: w, machine: m, subject: s, id: w.Run().ID, begin: time.Now()}
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	r := &runner{harness: h, record: w, machine: m, subject: s, id: w.Run().ID, begin: time.Now(), cut: cut}
 	invalid := r.walk(ctx)
-	complete := false
+	complete, reading := false, time.Now()
 	if err := r.readLog(&complete); err != nil && invalid == "" {
 		invalid = err.Error()
 	}
 	if invalid == "" && !complete {
 		invalid = "the console log is not whole: its first or last canary line is missing"
 	}
+	r.timing.Log = time.Since(reading).Seconds()
 	if ctx.Err() != nil {
 		w.MarkStopped()
 		invalid = stoppedReason(ctx)
+	}
+	if r.walked {
+		r.keep(w.Timing(r.timing))
 	}
 	run, err := w.Finish(complete && r.walked, invalid)
 	if err != nil {
@@ -106,6 +133,9 @@ type runner struct {
 	nonce     string
 	walked    bool  // all phases ended as they should
 	recordErr error // the first failure to write the record
+	cut       context.CancelCauseFunc
+	cpu       results.CPUTime
+	timing    results.Timing
 }
 
 func (r *runner) keep(err error) {
@@ -127,12 +157,16 @@ func (r *runner) walk(ctx context.Context) (invalid string) {
 	if err != nil {
 		return r.failed(ctx, err)
 	}
+	defer r.recordCPU(guest)
 	defer guest.Kill()
+	defer r.limitCPU(guest)()
 	r.keep(r.record.Command(guest.Command()))
 	r.nonce = guest.Nonce()
 	if err := guest.WaitReady(ctx); err != nil {
 		return r.failed(ctx, err)
 	}
+	r.timing.Ready = time.Since(r.begin).Seconds()
+	r.cpu.Ready = guest.CPUTime().Seconds()
 	invalid = r.phases(ctx, guest)
 	if guest.Failure() != nil {
 		return invalid
@@ -141,6 +175,7 @@ func (r *runner) walk(ctx context.Context) (invalid string) {
 		invalid = r.checkPerturbed(ctx, guest)
 	}
 	r.stage(len(r.subject.steps)+1, "power off")
+	ending := time.Now()
 	// The last mark follows everything that the phases made the kernel print.
 	if err := guest.Mark(ctx, markEnd); err != nil {
 		return cmp.Or(invalid, r.failed(ctx, err))
@@ -148,6 +183,7 @@ func (r *runner) walk(ctx context.Context) (invalid string) {
 	if err := guest.PowerOff(ctx); err != nil {
 		return cmp.Or(invalid, r.failed(ctx, err))
 	}
+	r.timing.PowerOff = time.Since(ending).Seconds()
 	r.walked = invalid == ""
 	return invalid
 }
@@ -176,6 +212,8 @@ func (m *machine) spec(s *subject, seed uint64) vm.Spec {
 		VCPUs:     m.guest.VCPUs,
 		Disks:     []vm.Disk{{SizeMiB: m.guest.DiskMiB()}},
 		Accel:     m.probe.Accel,
+		Icount:    m.guest.CountsInstructions(),
+		Load:      m.guest.Load,
 		QEMU:      m.qemu,
 		Limits:    limits,
 	}
@@ -299,7 +337,9 @@ func (r *runner) readLog(complete *bool) error {
 	}
 	dmesg.Annotate(reports, r.subject.image)
 	windows := append(r.subject.before(), phaseWindows(marks)...)
-	for _, record := range r.machine.match.records(reports, windows) {
+	records := r.machine.match.records(reports, windows)
+	r.machine.blameEmulator(records)
+	for _, record := range records {
 		r.keep(r.record.Report(record))
 	}
 	return nil
@@ -311,8 +351,11 @@ const consoleFile = "console.log"
 // runLine is what a progress display says of a finished run.
 func runLine(run results.Run) string {
 	line := string(run.Outcome)
-	if run.Cell != "" {
-		line = run.Cell + ": " + line
+	if what := cmp.Or(run.Cell, run.Setting); what != "" {
+		line = what + ": " + line
+	}
+	if run.Setting != "" && run.Stopped && run.Outcome == judge.Invalid && run.CPU != nil {
+		return fmt.Sprintf("%s: cut after %.0f CPU-seconds", run.Setting, run.CPU.Total)
 	}
 	if run.InvalidReason != "" {
 		return line + ": " + run.InvalidReason

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"patchproof/kernels"
@@ -23,6 +25,7 @@ type SingleRequest struct {
 	Variables map[string]string
 	Guest     workloads.Guest
 	Repeat    int // runs; 0 means 1
+	Guests    int // at a time; 0 means as many as get most done, see BenchJobs
 	Jobs      int // make -j; 0 means one per CPU
 	// Perturb is nil for a plain kernel. Without paths they are found in
 	// Patches, see pathsOf.
@@ -110,19 +113,22 @@ func (h *Harness) single(ctx context.Context, r SingleRequest) (*machine, *subje
 	return m, s, h.addModules(ctx, m, s)
 }
 
-// Run does a number of runs of a workload on one kernel, one after another,
-// and returns their records and their folder. Runs that were stopped by ctx
-// are left out.
+// Run does a number of runs of a workload on one kernel and returns their
+// records and their folder. Runs that were stopped by ctx are left out.
 func (h *Harness) Run(ctx context.Context, r SingleRequest) ([]results.Run, string, error) {
+	if r.Guests < 0 {
+		return nil, "", inputError(fmt.Errorf("%d guests at a time: give a positive number", r.Guests))
+	}
 	m, s, err := h.single(ctx, r)
 	if err != nil {
 		return nil, "", err
 	}
-	return h.repeat(ctx, m, s, max(1, r.Repeat))
+	return h.repeat(ctx, m, s, max(1, r.Repeat), r.Guests)
 }
 
-// repeat does a number of runs on one kernel.
-func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount int) ([]results.Run, string, error) {
+// repeat does a number of runs on one kernel, guests of them at a time; 0 means
+// as many as get most done.
+func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount, guests int) ([]results.Run, string, error) {
 	// A machine that is saved for one run costs more than it gains.
 	if runCount > 1 {
 		unfork, err := h.fork(ctx, m, s)
@@ -130,6 +136,9 @@ func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount i
 			return nil, "", err
 		}
 		defer unfork()
+	}
+	if guests == 0 {
+		guests = h.defaultJobs(ctx, m.guest)
 	}
 	store, err := h.OpenResults()
 	if err != nil {
@@ -140,22 +149,46 @@ func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount i
 	if err != nil {
 		return nil, "", err
 	}
-	var runs []results.Run
-	for i := range runCount {
+	runs := make([]results.Run, runCount)
+	err = inParallel(ctx, runCount, guests, func(i int) (func(context.Context) error, error) {
 		w, err := writer.StartRun(singleRun(m, s, i))
-		if err != nil {
-			return runs, writer.Dir(), err
-		}
-		run, err := h.execute(ctx, w, m, s)
+		return func(ctx context.Context) error {
+			run, err := h.execute(ctx, w, m, s)
+			if ctx.Err() == nil {
+				runs[i] = run
+			}
+			return err
+		}, err
+	})
+	return slices.DeleteFunc(runs, func(r results.Run) bool { return r.ID == "" }), writer.Dir(), err
+}
+
+// inParallel calls what start returns for 0 to n-1, some at a time, until one of
+// them fails or ctx ends; the others' contexts end then, and all are waited for.
+func inParallel(ctx context.Context, n, atOnce int, start func(i int) (func(context.Context) error, error)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	places := make(chan struct{}, atOnce)
+	var running sync.WaitGroup
+	for i := range n {
+		places <- struct{}{}
 		if ctx.Err() != nil {
-			return runs, writer.Dir(), ctx.Err()
+			break
 		}
-		runs = append(runs, run)
+		do, err := start(i)
 		if err != nil {
-			return runs, writer.Dir(), err
+			cancel(err)
+			break
 		}
+		running.Go(func() {
+			defer func() { <-places }()
+			if err := do(ctx); err != nil {
+				cancel(err)
+			}
+		})
 	}
-	return runs, writer.Dir(), nil
+	running.Wait()
+	return context.Cause(ctx)
 }
 
 // singleRecord is the record of a campaign with one kernel.

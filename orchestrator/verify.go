@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"gopkg.in/yaml.v3"
 
 	"patchproof/kernels"
@@ -90,7 +87,7 @@ func (h *Harness) prepare(ctx context.Context, plan *workloads.Plan) (*campaign,
 	}
 	c.jobs = plan.Jobs
 	if c.jobs == 0 {
-		c.jobs = defaultJobs(c.machine.guest)
+		c.jobs = h.defaultJobs(ctx, c.machine.guest)
 	}
 	return c, c.describe()
 }
@@ -140,18 +137,6 @@ func (h *Harness) pairSpecs(ctx context.Context, plan *workloads.Plan, pre, post
 	}
 	preSpec.Perturb, postSpec.Perturb = perturb.spec(), perturb.spec()
 	return preSpec, postSpec, perturb, inputError(postSpec.Validate())
-}
-
-// defaultJobs is how many guests run at a time: as many as have cores and
-// memory of their own, and always one.
-func defaultJobs(g workloads.Guest) int {
-	jobs := runtime.NumCPU() / max(1, g.VCPUs)
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		total := info.Totalram * uint64(info.Unit) >> 20
-		jobs = min(jobs, int(total*3/4)/max(1, g.MemoryMiB()))
-	}
-	return max(1, jobs)
 }
 
 // describe fills in the campaign's record.
@@ -343,16 +328,4 @@ func (c *campaign) close() (*results.Summary, error) {
 		return &summary, fmt.Errorf("recording the verdict in %s: %w", c.writer.Dir(), err)
 	}
 	return &summary, nil
-}
-
-func qemuVersion(path string) string {
-	if path == "" {
-		path = "qemu-system-x86_64"
-	}
-	out, err := ask(context.Background(), path, []string{"--version"})
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(out, "\n")
-	return line
 }

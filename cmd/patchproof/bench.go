@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"patchproof/dmesg"
 	"patchproof/orchestrator"
+	"patchproof/workloads"
 )
 
 func newBench(g *global) *cobra.Command {
@@ -16,8 +18,21 @@ func newBench(g *global) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchFork(g))
+	cmd.AddCommand(newBenchFork(g), newBenchJobs(g), newBenchVerdict(g))
 	return cmd
+}
+
+// benchPlan loads the plan that is measured, with what the flags change of it.
+func benchPlan(r *orchestrator.Request, guest *guestFlags, file string) (*workloads.Plan, error) {
+	r.PlanFile = file
+	var err error
+	if r.Guest, err = guest.guest(); err != nil {
+		return nil, err
+	}
+	if r.Variables, err = guest.vars(); err != nil {
+		return nil, err
+	}
+	return r.Plan()
 }
 
 func newBenchFork(g *global) *cobra.Command {
@@ -38,15 +53,8 @@ Exit status: 0 no difference beyond chance, 1 a difference (p below 0.05), 2 usa
 4 the infrastructure failed.`,
 		Example: "  patchproof bench fork --runs 40 --var events=2000 btrfs-dio-race-6.1",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			r.PlanFile = args[0]
-			if r.Guest, err = guest.guest(); err != nil {
-				return err
-			}
-			if r.Variables, err = guest.vars(); err != nil {
-				return err
-			}
-			plan, err := r.Plan()
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := benchPlan(&r, &guest, args[0])
 			if err != nil {
 				return err
 			}
@@ -86,5 +94,71 @@ func printForkBench(cmd *cobra.Command, b *orchestrator.ForkBench, format string
 			row.name, row.s.Reproduced, row.s.Runs, row.s.Invalid, row.s.MedianSeconds, row.s.RunsPerHour)
 	}
 	_, err := fmt.Fprintf(out, "Fisher's exact test, two-sided: p = %.3f\nrecords and console logs: %s\n", b.PValue, b.Folder)
+	return err
+}
+
+func newBenchJobs(g *global) *cobra.Command {
+	var (
+		r      orchestrator.Request
+		o      orchestrator.JobsOptions
+		guest  guestFlags
+		format string
+	)
+	cmd := &cobra.Command{
+		Use:   "jobs PLAN.yaml",
+		Short: "find how many guests at a time get most done on this host, and remember it",
+		Long: `Jobs runs the workload of a plan on its pre kernel with 1, 2, 3, ... guests at a
+time, in turns, until more guests do clearly less. The number with most runs an
+hour is kept in the cache, for this host and guests of this accelerator, number
+of processors and memory: verify, run, matrix and bisect use it when --jobs is not
+given. docs/guests.md says more.
+
+Exit status: 0 measured, 2 usage, 4 the infrastructure failed.`,
+		Example: "  patchproof bench jobs --var events=2000 btrfs-dio-race-6.1",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			plan, err := benchPlan(&r, &guest, args[0])
+			if err != nil {
+				return err
+			}
+			h, done := g.harness(cmd)
+			bench, err := h.BenchJobs(cmd.Context(), plan, o)
+			done()
+			if bench != nil {
+				if perr := printJobsBench(cmd, bench, format); perr != nil {
+					return perr
+				}
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.Turns, "turns", 0, "turns of every number of guests (default 3)")
+	f.IntVar(&o.Runs, "runs", 0, "runs in a turn, at least (default 4)")
+	f.IntVar(&o.Most, "most", 0, "largest number of guests (default twice the processors)")
+	perturbFlags(f, &r.Perturb, &g.perturbSeed)
+	guest.add(f)
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
+}
+
+func printJobsBench(cmd *cobra.Command, b *orchestrator.JobsBench, format string) error {
+	if format == "json" {
+		return writeJSON(cmd, b)
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "%s on %s; %v; %s, %d processors\n", b.Workload, dmesg.Sanitize(b.Kernel), b.JobsKey, b.CPU, b.Cores)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "GUESTS\tRUNS\tREPRODUCED\tINVALID\tRUNS/H\tREPRODUCTIONS/H\t")
+	for _, l := range b.Levels {
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.0f\t%.0f\t\n", l.Jobs, l.Runs, l.Reproduced, l.Invalid, l.RunsPerHour, l.ReproductionsPerHour)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if b.Jobs > 0 {
+		fmt.Fprintf(out, "%d at a time get most done; kept for such guests on this host\n", b.Jobs)
+	}
+	_, err := fmt.Fprintf(out, "records and console logs: %s\n", b.Folder)
 	return err
 }

@@ -21,40 +21,20 @@ func newCache(g *global) *cobra.Command {
 }
 
 func newCacheGC(g *global) *cobra.Command {
-	var (
-		o               statecache.GCOptions
-		maxSize, format string
-	)
-	cmd := &cobra.Command{
-		Use:   "gc",
-		Short: "remove saved machines that were not used for long; kernels have a gc of their own",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.MaxBytes, err = parseMaxSize(maxSize); err != nil {
-				return err
-			}
+	var o statecache.GCOptions
+	cmd := gcCommand("remove saved machines that were not used for long; kernels have a gc of their own",
+		&o.MaxBytes, &o.DryRun, func(cmd *cobra.Command) (r statecache.GCResult, err error) {
 			h, done := g.harness(cmd)
 			defer done()
 			cache, err := h.OpenStates()
 			if err != nil {
-				return err
+				return r, err
 			}
-			result, err := cache.GC(o)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				return writeJSON(cmd, result)
-			}
-			return printStates(cmd, result, o.DryRun)
-		},
-	}
+			return cache.GC(o)
+		}, printStates)
 	f := cmd.Flags()
 	f.DurationVar(&o.MaxAge, "max-age", 7*24*time.Hour, "remove what was not used for this long")
-	f.StringVar(&maxSize, "max-size", "", "then remove what was used least lately until this is left (default 8GiB)")
 	f.BoolVar(&o.All, "all", false, "remove all that is not in use")
-	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be removed")
-	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }
 

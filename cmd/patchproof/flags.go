@@ -28,6 +28,8 @@ type guestFlags struct {
 	accel        string
 	appendWords  []string
 	variables    []string
+	icount       bool
+	load         int
 }
 
 func (g *guestFlags) add(f *pflag.FlagSet) {
@@ -35,13 +37,18 @@ func (g *guestFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&g.memory, "memory", "", "memory of a guest, such as 1GiB")
 	f.StringVar(&g.disk, "disk", "", "size of a guest's sparse disk, such as 12GiB")
 	f.StringVar(&g.accel, "accel", "", "accelerator: auto, kvm or tcg")
+	f.BoolVar(&g.icount, "icount", false, "let the guest's clock count its instructions (tcg, one processor)")
+	f.IntVar(&g.load, "load", 0, "busy processes beside each guest")
 	f.StringArrayVar(&g.appendWords, "append", nil, "word for the guest's kernel command line; repeatable")
 	f.StringArrayVar(&g.variables, "var", nil, "variable of the plan or workload, NAME=VALUE; repeatable")
 }
 
 // guest returns the guest that the flags ask for.
 func (g *guestFlags) guest() (workloads.Guest, error) {
-	out := workloads.Guest{VCPUs: g.vcpus, Accel: g.accel, Append: g.appendWords}
+	out := workloads.Guest{VCPUs: g.vcpus, Accel: g.accel, Load: g.load, Append: g.appendWords}
+	if g.icount {
+		out.Icount = &g.icount
+	}
 	for _, size := range []struct {
 		flag, text string
 		value      *workloads.Size
@@ -136,7 +143,12 @@ func (p *perturbFlag) Set(s string) (err error) {
 	return err
 }
 
-// forkFlag says where the runs of verify and run begin.
+// jobsFlag says how many guests run at a time.
+func jobsFlag(f *pflag.FlagSet, jobs *int) {
+	f.IntVarP(jobs, "jobs", "j", 0, "guests at a time (default as measured by 'bench jobs', or as many as have cores of their own)")
+}
+
+// forkFlag says where runs begin.
 func forkFlag(f *pflag.FlagSet, g *global) {
 	g.fork = orchestrator.ForkOff
 	f.Var(&choice{(*string)(&g.fork), []string{string(orchestrator.ForkAuto), string(orchestrator.ForkOff)}}, "fork",

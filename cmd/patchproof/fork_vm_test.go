@@ -262,3 +262,33 @@ func TestVMBenchFork(t *testing.T) {
 		t.Errorf("status %d, %+v", status, b)
 	}
 }
+
+// TestVMBenchVerdict lets two ways come to a verdict that needs few runs: the
+// race does not show itself in so few requests.
+func TestVMBenchVerdict(t *testing.T) {
+	status, stdout, stderr := patchproof(t, "bench", "verdict", "--json", "--max-runs", "2", "--var", "events=200", "btrfs-dio-race-6.1")
+	var ways []struct {
+		Way     string  `json:"way"`
+		Shape   string  `json:"shape"`
+		Seconds float64 `json:"seconds"`
+		Verdict string  `json:"verdict"`
+		Runs    int     `json:"runs"`
+		Invalid int     `json:"invalid"`
+		Spent   []struct {
+			Part    string  `json:"part"`
+			Seconds float64 `json:"seconds"`
+		} `json:"spent"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &ways); err != nil || status != 0 || len(ways) != 2 {
+		t.Fatalf("status %d, %v, stdout %s\n%s", status, err, stdout, stderr)
+	}
+	for i, begin := range []string{"boot", "wake the saved machine"} {
+		w := ways[i]
+		if w.Runs+w.Invalid == 0 || w.Runs > 4 || w.Verdict == "" || w.Seconds <= 0 || len(w.Spent) < 4 || w.Spent[0].Part != begin || w.Spent[0].Seconds <= 0 {
+			t.Errorf("way %s: %+v", begin, w)
+		}
+	}
+	if strings.HasSuffix(ways[0].Shape, ", forked") || !strings.HasSuffix(ways[1].Shape, ", forked") {
+		t.Errorf("shapes %q and %q", ways[0].Shape, ways[1].Shape)
+	}
+}

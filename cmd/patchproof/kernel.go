@@ -92,40 +92,20 @@ func printImages(cmd *cobra.Command, images []*kernels.Image) error {
 }
 
 func newKernelGC(g *global) *cobra.Command {
-	var (
-		o               kernels.GCOptions
-		maxSize, format string
-	)
-	cmd := &cobra.Command{
-		Use:   "gc",
-		Short: "remove kernels, source trees and build folders that were not used for long",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+	var o kernels.GCOptions
+	cmd := gcCommand("remove kernels, source trees and build folders that were not used for long",
+		&o.MaxBytes, &o.DryRun, func(cmd *cobra.Command) (r kernels.GCResult, err error) {
 			h, done := g.harness(cmd)
 			defer done()
-			if o.MaxBytes, err = parseMaxSize(maxSize); err != nil {
-				return err
-			}
 			store, err := h.OpenKernels()
 			if err != nil {
-				return err
+				return r, err
 			}
-			result, err := store.GC(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				return writeJSON(cmd, result)
-			}
-			return printGC(cmd, result, o.DryRun)
-		},
-	}
+			return store.GC(cmd.Context(), o)
+		}, printGC)
 	f := cmd.Flags()
 	f.DurationVar(&o.MaxAge, "max-age", 30*24*time.Hour, "remove what was not used for this long")
-	f.StringVar(&maxSize, "max-size", "", "then remove what was used least until this is left, such as 20GiB")
 	f.StringArrayVar(&o.Keep, "keep", nil, "ID of a kernel that stays; repeatable")
-	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would be removed")
-	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }
 
@@ -138,6 +118,36 @@ func printGC(cmd *cobra.Command, result kernels.GCResult, dryRun bool) error {
 		fmt.Fprintf(out, "in use: %s\n", busy)
 	}
 	return printFreed(out, verb, result.FreedBytes, result.KeptBytes)
+}
+
+// gcCommand makes a command that removes what a cache does not need: collect
+// does, or says what it would, and show tells a reader.
+func gcCommand[R any](short string, maxBytes *uint64, dryRun *bool, collect func(*cobra.Command) (R, error),
+	show func(cmd *cobra.Command, r R, dryRun bool) error) *cobra.Command {
+	var maxSize, format string
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if *maxBytes, err = parseMaxSize(maxSize); err != nil {
+				return err
+			}
+			result, err := collect(cmd)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd, result)
+			}
+			return show(cmd, result, *dryRun)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&maxSize, "max-size", "", "then remove what was used least lately until this is left, such as 20GiB")
+	f.BoolVar(dryRun, "dry-run", false, "only say what would be removed")
+	formatFlag(cmd, &format, "text", "json")
+	return cmd
 }
 
 // parseMaxSize reads --max-size of the commands named gc; empty is 0.

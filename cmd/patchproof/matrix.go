@@ -64,7 +64,8 @@ runs or a signal left cells without an answer, 4 the infrastructure did.`,
 	f.IntVar(&r.Repeat, "repeat", 0, "runs of each cell")
 	f.IntVar(&r.MaxRuns, "max-runs", 0, "most runs of the campaign")
 	f.DurationVar(&r.Budget, "budget", 0, "time after which no run begins, such as 8h")
-	f.IntVarP(&r.Jobs, "jobs", "j", 0, "guests at a time")
+	jobsFlag(f, &r.Jobs)
+	forkFlag(f, g)
 	f.Uint64Var(&g.perturbSeed, "perturb-seed", 0, "what the seeds of perturbed runs are made from (default random)")
 	endFlags(cmd, &o)
 	return cmd
@@ -77,7 +78,7 @@ func endFlags(cmd *cobra.Command, o *matrixFlags) {
 	f.BoolVar(&o.noSite, "no-site", false, "write no site")
 	o.failOn = string(orchestrator.FailOnAny)
 	words := []string{string(orchestrator.FailOnAny), string(orchestrator.FailOnNew), string(orchestrator.FailOnNone)}
-	f.Var(&choice{&o.failOn, words}, "fail-on", "failures that make the exit status 1: any, new (not there the last time) or none")
+	f.Var(&choice{&o.failOn, words}, "fail-on", "failures that make the exit status 1: any, new (not in the last 7 nights) or none")
 	f.StringVar(&o.command, "notify-command", "", "shell command that gets the result as JSON on standard input")
 	f.StringVar(&o.url, "notify-url", "", "URL that the result is posted to as JSON")
 	formatFlag(cmd, &o.format, "text", "json")
@@ -178,7 +179,7 @@ func printMatrix(cmd *cobra.Command, result *orchestrator.MatrixResult, notice o
 
 func matrixStatus(v orchestrator.MatrixVerdict) int {
 	switch v {
-	case orchestrator.MatrixPassing:
+	case orchestrator.MatrixPassing, orchestrator.MatrixTolerated:
 		return statusOK
 	case orchestrator.MatrixFailing:
 		return statusBad

@@ -51,8 +51,8 @@ named on standard error; nothing is done to them.`,
 		},
 	}
 	flags := cmd.Flags()
-	kinds := []string{string(results.KindVerify), string(results.KindRun), string(results.KindBisect), string(results.KindMatrix)}
-	flags.Var(&choice{&kind, kinds}, "kind", "only verify, run, bisect or matrix")
+	kinds := []string{string(results.KindVerify), string(results.KindRun), string(results.KindBisect), string(results.KindMatrix), string(results.KindTune)}
+	flags.Var(&choice{&kind, kinds}, "kind", "only verify, run, bisect, matrix or tune")
 	flags.StringVar(&f.Workload, "workload", "", "only campaigns of this workload")
 	flags.StringVar(&f.Name, "name", "", "only matrices of this name")
 	flags.StringVar(&f.Verdict, "verdict", "", "only campaigns with this answer, such as fixed or failing")

@@ -18,7 +18,7 @@ status.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, done := g.harness(cmd)
 			defer done()
-			result, err := h.MergeMatrices(args, out)
+			result, err := h.MergeMatrices(cmd.Context(), args, out)
 			if err != nil {
 				return err
 			}

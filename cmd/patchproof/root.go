@@ -69,7 +69,7 @@ func newRoot(e env) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &statusError{statusUsage, fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newVerify(g), newMatrix(g), newPlan(), newBisect(g), newTestCommit(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newBench(g), newCache(g), newResults(g), newServe(g), newDmesg())
+	root.AddCommand(newVerify(g), newTune(g), newMatrix(g), newPlan(), newBisect(g), newTestCommit(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newBench(g), newCache(g), newResults(g), newServe(g), newDmesg())
 	usageArgs(root)
 	return root
 }

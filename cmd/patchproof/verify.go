@@ -72,7 +72,7 @@ inconclusive, 4 the infrastructure failed.`,
 	f.Float64Var(&r.Confidence, "confidence", 0, "how sure the verdict has to be, such as 0.99")
 	f.IntVar(&r.MaxRuns, "max-runs", 0, "most runs a side")
 	f.DurationVar(&r.Budget, "budget", 0, "most time for all runs, such as 20m")
-	f.IntVarP(&r.Jobs, "jobs", "j", 0, "guests at a time")
+	jobsFlag(f, &r.Jobs)
 	f.StringVar(&tested, "tested-by", "", "put a Tested-by line for 'NAME <EMAIL>' into the report")
 	f.BoolVar(&dryRun, "dry-run", false, "print every command line of the workload and stop")
 	f.BoolVarP(&verbose, "verbose", "v", false, "list every run")
@@ -132,11 +132,11 @@ func printSummary(cmd *cobra.Command, s *results.Summary, format string, o resul
 
 func verdictStatus(v judge.Verdict) int {
 	switch v {
-	case judge.Fixed, results.Passing:
+	case judge.Fixed, results.Passing, results.Tuned:
 		return statusOK
 	case judge.NotFixed, judge.Regressed, results.Failing:
 		return statusBad
-	case judge.NotReproduced, judge.Inconclusive, results.Incomplete:
+	case judge.NotReproduced, judge.Inconclusive, results.Incomplete, results.LittleToGain, results.NothingFound:
 		return statusUndecided
 	}
 	return statusBroken
