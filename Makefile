@@ -5,7 +5,7 @@ PLAN := configs/plans/btrfs-dio-race-6.1.yaml
 TESTTIMEOUT ?= 80m
 SOURCE := /usr/src/linux-source-6.1.tar.xz
 
-.PHONY: build check test e2e demo nightly bench bench-perturb clean setup fuzz
+.PHONY: build check test e2e demo nightly bench bench-perturb bench-report clean setup fuzz
 
 build:
 	$(GO) build -trimpath -o $(BIN) ./cmd/patchproof
@@ -55,6 +55,12 @@ bench: setup build
 	kernel=$$($(BIN) kernel build --tarball $(SOURCE)) && \
 	$(GO) test -tags vm -run '^$$' -bench . -benchtime 5x -timeout $(TESTTIMEOUT) ./vm -args -kernel $$kernel
 	$(GO) test -tags vm -run '^$$' -bench VMHarness -benchtime 1x -p 1 -timeout $(TESTTIMEOUT) ./cmd/...
+	$(BIN) bench verdict --jobs 2 --tuned btrfs-dio-race-6.1-tuned btrfs-dio-race-6.1
+
+# The founding report's workload, 8 GiB a run, for a verdict with and without
+# saved machines: two hours without KVM.
+bench-report: setup build
+	$(BIN) bench verdict --perturb fs/btrfs/file.c,fs/btrfs/inode.c btrfs-dio-race-report-6.1
 
 # Each parser's fuzz target for FUZZTIME.
 FUZZTIME ?= 30s
