@@ -124,7 +124,7 @@ func BenchmarkQueries10000(b *testing.B) {
 			return len(list), err
 		},
 		"Cell": func() (int, error) {
-			list, err := x.CellHistory(ctx, "nightly", "compress=none")
+			list, err := x.CellHistory(ctx, "nightly", "kernel=base workload=focused compress=0 guest.vcpus=2")
 			return len(list), err
 		},
 		"Flaky":     func() (int, error) { list, err := x.Flaky(ctx, EventFilter{}); return len(list), err },
