@@ -19,7 +19,7 @@ const staleBreakpoint = "QEMU before 8.1 ran a breakpoint that the kernel had al
 // blameEmulator marks the reports that are QEMU's doing, and those that follow
 // on them: after a wrong trap a guest is good for nothing.
 func (m *machine) blameEmulator(records []results.ReportRecord) {
-	if m.probe.Accel != vm.AccelTCG || m.guest.VCPUs < 2 || !m.staleCode {
+	if m.probe.Accel != vm.AccelTCG || m.guest.VCPUs < 2 || !runsStaleCode(m.version) {
 		return
 	}
 	flawed := false

@@ -12,14 +12,16 @@ import (
 	"patchproof/workloads"
 )
 
+const qemu7 = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
+
 func TestBlameEmulator(t *testing.T) {
 	int3 := results.ReportRecord{Report: dmesg.Report{Kind: dmesg.KindOops, Title: "int3 in get_random_u64"}}
 	leak := results.ReportRecord{Report: dmesg.Report{Kind: dmesg.KindWarning, Title: "WARNING in btrfs_destroy_inode"}, Signature: "leak"}
 	other := results.ReportRecord{Report: dmesg.Report{Kind: dmesg.KindWarning, Title: "WARNING in other"}}
 	panicked := &results.GuestFailure{Kind: "panic", Kernel: true}
-	old := machine{probe: vm.ProbeResult{Accel: vm.AccelTCG}, guest: workloads.Guest{VCPUs: 2}, staleCode: true}
+	old := machine{probe: vm.ProbeResult{Accel: vm.AccelTCG}, guest: workloads.Guest{VCPUs: 2}, version: qemu7}
 	kvm, single, fresh := old, old, old
-	kvm.probe.Accel, single.guest.VCPUs, fresh.staleCode = vm.AccelKVM, 1, false
+	kvm.probe.Accel, single.guest.VCPUs, fresh.version = vm.AccelKVM, 1, "QEMU emulator version 8.1.0"
 	for name, c := range map[string]struct {
 		machine machine
 		reports []results.ReportRecord
@@ -60,7 +62,7 @@ func TestBlameEmulatorOnALog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := machine{probe: vm.ProbeResult{Accel: vm.AccelTCG}, guest: workloads.Guest{VCPUs: 2}, staleCode: true}
+	m := machine{probe: vm.ProbeResult{Accel: vm.AccelTCG}, guest: workloads.Guest{VCPUs: 2}, version: qemu7}
 	records := m.match.records(reports, nil)
 	m.blameEmulator(records)
 	r := results.Run{Reports: records, Failure: &results.GuestFailure{Kind: "panic", Kernel: true}}
@@ -71,11 +73,11 @@ func TestBlameEmulatorOnALog(t *testing.T) {
 
 func TestRunsStaleCode(t *testing.T) {
 	for version, want := range map[string]bool{
-		"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)": true,
-		"QEMU emulator version 8.0.5":                                 true,
-		"QEMU emulator version 8.1.0":                                 false,
-		"QEMU emulator version 10.0.2":                                false,
-		"":                                                            false,
+		qemu7:                          true,
+		"QEMU emulator version 8.0.5":  true,
+		"QEMU emulator version 8.1.0":  false,
+		"QEMU emulator version 10.0.2": false,
+		"":                             false,
 	} {
 		if got := runsStaleCode(version); got != want {
 			t.Errorf("%q: got %v", version, got)

@@ -265,7 +265,7 @@ func (m *matrix) describe(r MatrixRequest) (results.Campaign, error) {
 	}
 	return results.Campaign{
 		Format: results.FormatVersion, Kind: results.KindMatrix, Command: m.h.Command, Version: m.h.Version, Started: m.began,
-		Host: (&machine{qemu: m.h.QEMU}).host(), Workload: m.plan.Name, Plan: m.plan.data, Matrix: record,
+		Host: (&machine{version: qemuVersion(m.h.QEMU)}).host(), Workload: m.plan.Name, Plan: m.plan.data, Matrix: record,
 	}, nil
 }
 

@@ -32,8 +32,8 @@ type machine struct {
 	match    matcher
 	// perturb is nil on plain kernels.
 	perturb *perturbation
-	// staleCode says that QEMU has the flaw of blameEmulator.
-	staleCode bool
+	// version is what QEMU says of itself, see qemuVersion.
+	version string
 	// forked says that runs go on from saved machines, see Harness.fork.
 	forked bool
 	// cpuLimit is the processor time, in seconds, after which a run is cut; 0 is
@@ -68,12 +68,17 @@ func size(vcpus, memoryMiB int) string {
 
 // host describes where the machine runs, for the record.
 func (m *machine) host() results.Host {
-	version, err := vm.QEMUVersion(context.Background(), m.qemu)
-	if err != nil {
-		version = "" // runs will say more
-	}
 	return results.Host{Accel: string(m.probe.Accel), CPUs: runtime.NumCPU(), Slowdown: m.probe.Slowdown,
-		Kernel: vm.HostRelease(), QEMU: version}
+		Kernel: vm.HostRelease(), QEMU: m.version}
+}
+
+// qemuVersion is empty when QEMU does not say its version: runs will say more.
+func qemuVersion(qemu string) string {
+	version, err := vm.QEMUVersion(context.Background(), qemu)
+	if err != nil {
+		return ""
+	}
+	return version
 }
 
 // subject is one of the kernels under test, with the workload compiled for it.

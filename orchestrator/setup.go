@@ -95,7 +95,7 @@ func (h *Harness) newMachine(ctx context.Context, w *workloads.Workload, kernel 
 		h.emit(Event{Task: "accelerator", Finished: true, Message: "failed"})
 		return nil, fmt.Errorf("finding an accelerator: %w", err)
 	}
-	m.staleCode = runsStaleCode(m.host().QEMU)
+	m.version = qemuVersion(h.QEMU)
 	h.emit(Event{Task: "accelerator", Finished: true, Elapsed: time.Since(begin), Message: string(m.probe.Accel) + ": " + m.probe.Reason})
 	if m.guest.CountsInstructions() && (m.probe.Accel != vm.AccelTCG || m.guest.VCPUs > 1) {
 		return nil, inputError(fmt.Errorf("icount takes %s and one vCPU, and this is %s with %d: force them with --accel and --vcpus, or leave icount out", vm.AccelTCG, m.probe.Accel, m.guest.VCPUs))
