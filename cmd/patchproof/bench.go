@@ -25,11 +25,7 @@ func newBench(g *global) *cobra.Command {
 // benchPlan loads the plan that is measured, with what the flags change of it.
 func benchPlan(r *orchestrator.Request, guest *guestFlags, file string) (*workloads.Plan, error) {
 	r.PlanFile = file
-	var err error
-	if r.Guest, err = guest.guest(); err != nil {
-		return nil, err
-	}
-	if r.Variables, err = guest.vars(); err != nil {
+	if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 		return nil, err
 	}
 	return r.Plan()

@@ -83,11 +83,7 @@ func startBisect(cmd *cobra.Command, h *orchestrator.Harness, r orchestrator.Bis
 	if len(args) == 1 {
 		r.PlanFile = args[0]
 	}
-	var err error
-	if r.Guest, err = guest.guest(); err != nil {
-		return nil, err
-	}
-	if r.Variables, err = guest.vars(); err != nil {
+	if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 		return nil, err
 	}
 	return h.Bisect(cmd.Context(), r)

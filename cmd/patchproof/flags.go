@@ -43,6 +43,15 @@ func (g *guestFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&g.variables, "var", nil, "variable of the plan or workload, NAME=VALUE; repeatable")
 }
 
+// fill puts what the flags say into a request.
+func (g *guestFlags) fill(guest *workloads.Guest, variables *map[string]string) (err error) {
+	if *guest, err = g.guest(); err != nil {
+		return err
+	}
+	*variables, err = g.vars()
+	return err
+}
+
 // guest returns the guest that the flags ask for.
 func (g *guestFlags) guest() (workloads.Guest, error) {
 	out := workloads.Guest{VCPUs: g.vcpus, Accel: g.accel, Load: g.load, Append: g.appendWords}

@@ -31,7 +31,7 @@ another way, 2 usage, 4 a run was invalid or the infrastructure failed.`,
 			if r.Workload == "" {
 				return usage("give --workload: a shipped name, or a file")
 			}
-			if err := fillSingle(&r, &guest); err != nil {
+			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
 			h, done := g.harness(cmd)
@@ -78,14 +78,6 @@ func kernelFlags(cmd *cobra.Command, r *orchestrator.SingleRequest) {
 	f.StringVar(&r.Kernel.Vmlinux, "vmlinux", "", "vmlinux of the ready image")
 	f.StringVar(&r.Kernel.Modules, "modules", "", "modules of the ready image: its lib/modules/RELEASE")
 	f.StringVar(&r.Kernel.Rev, "rev", "", "revision of --tree")
-}
-
-func fillSingle(r *orchestrator.SingleRequest, guest *guestFlags) (err error) {
-	if r.Guest, err = guest.guest(); err != nil {
-		return err
-	}
-	r.Variables, err = guest.vars()
-	return err
 }
 
 func printRuns(cmd *cobra.Command, runs []results.Run, dir, format string) error {

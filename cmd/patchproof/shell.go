@@ -19,7 +19,7 @@ func newShell(g *global) *cobra.Command {
 		Example: "  patchproof shell --kernel bzImage --disk 4GiB",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fillSingle(&r, &guest); err != nil {
+			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
 			stdin, ok := cmd.InOrStdin().(*os.File)

@@ -43,7 +43,7 @@ bisect run does not.`,
 		Example: "  git bisect run patchproof test-commit --workload ~/my.yaml --runs 10",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fillSingle(&r.SingleRequest, &guest); err != nil {
+			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
 			r.Kernel, r.Patches, r.Workload = commit.Kernel, commit.Patches, commit.Workload

@@ -34,12 +34,9 @@ little to gain, 4 the infrastructure failed.`,
   patchproof tune --budget 10m -o fast.yaml my-plan.yaml
   patchproof tune --knob loops=10,100,1000 --knob guest.vcpus= my-plan.yaml`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			r.PlanFile, r.Knobs = args[0], knobs.knobs
-			if r.Guest, err = guest.guest(); err != nil {
-				return err
-			}
-			if r.Variables, err = guest.vars(); err != nil {
+			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
 			h, done := g.harness(cmd)

@@ -38,11 +38,7 @@ inconclusive, 4 the infrastructure failed.`,
 			if len(args) == 1 {
 				r.PlanFile = args[0]
 			}
-			var err error
-			if r.Guest, err = guest.guest(); err != nil {
-				return err
-			}
-			if r.Variables, err = guest.vars(); err != nil {
+			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
 			h, done := g.harness(cmd)
