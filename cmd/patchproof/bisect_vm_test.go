@@ -61,9 +61,11 @@ func bisectProgram(t *testing.T, resultsDir string, args ...string) (cmd *exec.C
 }
 
 // bisectArgs are the flags of a search on perturbed kernels, in which the race
-// shows in nearly every run.
+// shows in about nine runs of ten. The confidence is the default one: with 0.95
+// one search in 250 ends at another commit, as the judge's simulation and the
+// experience of this test have it.
 func bisectArgs(repo, find, bad, good string) []string {
-	return []string{"bisect", "--json", "--tree", repo, "--find", find, "--bad", bad, "--good", good, "--confidence", "0.95",
+	return []string{"bisect", "--json", "--tree", repo, "--find", find, "--bad", bad, "--good", good,
 		"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/8", "--vcpus", "1", "--var", "threads=8", "--workload", "btrfs-dio-race-focused"}
 }
 
@@ -248,7 +250,7 @@ func TestVMTestCommit(t *testing.T) {
 		rev    string
 		status int
 	}{{"fixed", 0}, {"culprit", 1}, {"unbuildable", 125}, {"unbootable", 125}, {"no-such-revision", 129}} {
-		args := append([]string{"test-commit", "--tree", repo, "--rev", tt.rev}, bisectArgs("", "", "", "")[12:]...)
+		args := append([]string{"test-commit", "--tree", repo, "--rev", tt.rev}, bisectArgs("", "", "", "")[10:]...)
 		status, stdout, stderr := patchproof(t, args...)
 		if status != tt.status {
 			t.Errorf("test-commit %s: status %d, want %d\n%s%s", tt.rev, status, tt.status, stdout, stderr)
