@@ -30,12 +30,11 @@ type bisection struct {
 	machine  *machine
 	subjects map[int]*subject
 	// mayFork says that runs are to go on from saved machines, and forked that
-	// they do; unfork gives the machines back.
+	// they do.
 	mayFork, forked bool
-	unfork          []func()
 	// fork, kernel and execute are Harness.forkAll, subject and Harness.execute;
 	// tests replace them.
-	fork    func(ctx context.Context, s *subject) (unfork func(), err error)
+	fork    func(ctx context.Context, s *subject, taken int) error
 	kernel  func(ctx context.Context, node int) (*subject, error)
 	execute func(ctx context.Context, w *results.RunWriter, s *subject) (results.Run, error)
 }
@@ -128,8 +127,8 @@ func (h *Harness) ResumeBisect(ctx context.Context, r ResumeRequest) (*results.B
 func (h *Harness) newBisection(ctx context.Context, plan *workloads.Plan, record *results.BisectRecord, seed uint64) (*bisection, error) {
 	b := &bisection{h: h, jobs: plan.Jobs, budget: time.Duration(plan.Budget), subjects: map[int]*subject{}}
 	b.kernel = b.subject
-	b.fork = func(ctx context.Context, s *subject) (func(), error) {
-		return h.forkAll(ctx, b.machine, []*subject{s}, false)
+	b.fork = func(ctx context.Context, s *subject, taken int) error {
+		return h.forkAll(ctx, b.machine, []*subject{s}, taken, false)
 	}
 	b.execute = func(ctx context.Context, w *results.RunWriter, s *subject) (results.Run, error) {
 		return h.execute(ctx, w, b.machine, s)
@@ -207,9 +206,6 @@ func (b *bisection) carryOut(ctx context.Context, skip map[string]string) (*resu
 	err := b.begin(runCtx, skip)
 	if err == nil {
 		err = b.search(runCtx)
-	}
-	for _, unfork := range b.unfork {
-		unfork()
 	}
 	reason := ""
 	switch {

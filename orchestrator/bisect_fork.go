@@ -18,22 +18,22 @@ func (b *bisection) wantFork() {
 	b.machine.forked = b.forked
 }
 
-// forkCommit gets the kernel of a commit its saved machine. The first kernel
+// forkCommit gets the kernel of a commit its saved machines. The first kernel
 // decides for the whole search; a later one that no machine can be saved on is
 // untestable, which ok = false says and the record too.
 func (b *bisection) forkCommit(ctx context.Context, node int, s *subject) (ok bool, err error) {
-	if !b.mayFork || s.state != nil {
+	if !b.mayFork || s.forks != nil {
 		return true, nil
 	}
-	unfork, err := b.fork(ctx, s)
+	taken := b.runsAt(b.Commit(node).Commit)
+	err = b.fork(ctx, s, taken)
 	var fault *baseFault
 	if errors.As(err, &fault) && ctx.Err() == nil {
-		unfork, err = b.fork(ctx, s) // as one run without a result says nothing
+		err = b.fork(ctx, s, taken) // as one run without a result says nothing
 	}
 	b.machine.forked = b.forked || err == nil
 	switch {
 	case err == nil:
-		b.unfork = append(b.unfork, unfork)
 		if b.forked {
 			return true, nil
 		}
@@ -51,6 +51,16 @@ func (b *bisection) forkCommit(ctx context.Context, node int, s *subject) (ok bo
 		return false, b.untestable(node, "no machine can be saved on it, and runs of other commits went on from one: "+err.Error(), "")
 	}
 	return false, err
+}
+
+// runsAt is how many runs a commit has had.
+func (b *bisection) runsAt(commit string) (n int) {
+	for _, r := range b.Runs {
+		if r.Commit == commit {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *bisection) warn(text string) {

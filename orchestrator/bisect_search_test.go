@@ -211,23 +211,19 @@ func TestBisectHostFails(t *testing.T) {
 // blame for ends the search.
 func TestBisectFork(t *testing.T) {
 	report := &baseFault{errors.New("its kernel has printed a report already")}
-	search := func(dir string, g *fakeGuests, mode ForkMode, fork func(node int) error) (b *bisection, held int, err error) {
+	search := func(dir string, g *fakeGuests, mode ForkMode, fork func(node int) error) (b *bisection, err error) {
 		b = fakeBisection(t, dir, 2, g)
 		b.h.Fork = mode
-		b.fork = func(_ context.Context, s *subject) (func(), error) {
+		b.fork = func(_ context.Context, s *subject, _ int) error {
 			if err := fork(int(s.record.ID[0]) - 'a'); err != nil {
-				return nil, err
+				return err
 			}
-			held++
-			s.state = &savedState{record: results.ForkRecord{After: "umount"}}
-			return func() { held-- }, nil
+			s.forks = &forks{first: results.ForkRecord{After: "umount"}}
+			return nil
 		}
 		b.wantFork()
 		err = b.search(context.Background())
-		for _, unfork := range b.unfork {
-			unfork()
-		}
-		return b, held, errors.Join(err, b.Close(""))
+		return b, errors.Join(err, b.Close(""))
 	}
 	forked := func(b *bisection) string {
 		out := map[bool]string{}
@@ -245,19 +241,19 @@ func TestBisectFork(t *testing.T) {
 		fork                 func(node int) error
 		untestable           bool // commit 4
 	}{
-		{"all", "forked", "seen once", ForkAuto, func(int) error { return nil }, false},
+		{"all", "forked", "up to 5 from each", ForkAuto, func(int) error { return nil }, false},
 		{"switched off", "booted", "", ForkOff, func(int) error { t.Error("asked for a machine"); return nil }, false},
 		{"impossible", "booted", "every run boots: under kvm", ForkAuto, func(int) error { return errors.New("under kvm") }, false},
-		{"not on one commit", "forked", "seen once", ForkAuto, func(node int) error {
+		{"not on one commit", "forked", "up to 5 from each", ForkAuto, func(node int) error {
 			if node == 4 {
 				return report
 			}
 			return nil
 		}, true},
 	} {
-		b, held, err := search(t.TempDir(), &fakeGuests{culprit: 6}, test.mode, test.fork)
-		if err != nil || !b.Found() || forked(b) != test.kinds || held != 0 {
-			t.Errorf("%s: found %v, runs %s, %d machines held, %v", test.name, b.Found(), forked(b), held, err)
+		b, err := search(t.TempDir(), &fakeGuests{culprit: 6}, test.mode, test.fork)
+		if err != nil || !b.Found() || forked(b) != test.kinds {
+			t.Errorf("%s: found %v, runs %s, %v", test.name, b.Found(), forked(b), err)
 		}
 		if w := strings.Join(b.Campaign.Warnings, "\n"); !strings.Contains(w, test.warning) || (w == "") != (test.warning == "") {
 			t.Errorf("%s: warnings %q", test.name, w)
@@ -268,7 +264,7 @@ func TestBisectFork(t *testing.T) {
 	}
 	dir, full := t.TempDir(), errors.New("no space left")
 	n := 0
-	_, _, err := search(dir, &fakeGuests{culprit: 6}, ForkAuto, func(int) error {
+	_, err := search(dir, &fakeGuests{culprit: 6}, ForkAuto, func(int) error {
 		if n++; n > 2 {
 			return full
 		}
@@ -278,7 +274,7 @@ func TestBisectFork(t *testing.T) {
 		t.Errorf("a full disk: %v", err)
 	}
 	// Without the flag, a search that goes on stays with what it began with.
-	b, _, err := search(dir, &fakeGuests{culprit: 6}, ForkOff, func(int) error { return nil })
+	b, err := search(dir, &fakeGuests{culprit: 6}, ForkOff, func(int) error { return nil })
 	if err != nil || !b.Found() || forked(b) != "forked" {
 		t.Errorf("resumed: found %v, runs %s, %v", b.Found(), forked(b), err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"patchproof/results"
@@ -29,6 +30,20 @@ func (s *savedState) close() error {
 	return errors.Join(s.snapshot.Close(), s.held.Release())
 }
 
+// runsPerMachine is how many runs go on from a saved machine before another is
+// made. What a boot draws by lot, all runs from one machine share; were one
+// machine to serve them all, a verdict could rest on a single draw.
+const runsPerMachine = 5
+
+// forks hands out a kernel's saved machines, the next one after every
+// runsPerMachine runs.
+type forks struct {
+	cache *statecache.Cache
+	steps int // of the workload that the machines have behind them
+	taken atomic.Int64
+	first results.ForkRecord
+}
+
 // skip is how many steps a run of the subject finds done.
 func (s *subject) skip() int {
 	if s.state == nil {
@@ -37,76 +52,103 @@ func (s *subject) skip() int {
 	return s.state.steps
 }
 
-// forked is what the run's record says of the machine that it went on from.
+// forked is what a run's record says of the machine that it goes on from: of its
+// own, once it has that, and before, of the kernel's first.
 func (s *subject) forked() *results.ForkRecord {
-	if s.state == nil {
-		return nil
+	switch {
+	case s.state != nil:
+		return &s.state.record
+	case s.forks != nil:
+		return &s.forks.first
 	}
-	return &s.state.record
+	return nil
 }
 
-// fork gives the subjects, which are all of a campaign, a saved machine each to
-// go on from, or none of them: runs that boot and runs that do not are never
-// counted together. Why there is none is said in a note. The error is about ctx
-// alone. unfork must be called when no run can follow.
-func (h *Harness) fork(ctx context.Context, m *machine, subjects ...*subject) (unfork func(), err error) {
+// fork lets the runs of the subjects, which are all of a campaign, go on from
+// saved machines, or those of none of them: runs that boot and runs that do not
+// are never counted together. Why there is no machine is said in a note. The
+// error is about ctx alone.
+func (h *Harness) fork(ctx context.Context, m *machine, subjects ...*subject) error {
 	if h.Fork != ForkAuto {
-		return func() {}, nil
+		return nil
 	}
-	unfork, err = h.forkAll(ctx, m, subjects, false)
-	if err == nil {
-		return unfork, nil
+	err := h.forkAll(ctx, m, subjects, 0, false)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("saving machines for the runs: %w", context.Cause(ctx))
 	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("saving machines for the runs: %w", context.Cause(ctx))
+	if err != nil {
+		h.note("every run boots: " + err.Error())
 	}
-	h.note("every run boots: " + err.Error())
-	return func() {}, nil
+	return nil
 }
 
 // errNotSaved says that there is no saved machine yet and none was to be made.
 var errNotSaved = errors.New("there is no saved machine yet")
 
-// forkAll gives the subjects a saved machine each, or none of them. With look it
-// makes none, and the error is errNotSaved when one is missing.
-func (h *Harness) forkAll(ctx context.Context, m *machine, subjects []*subject, look bool) (unfork func(), err error) {
-	unfork = func() { h.unfork(m, subjects) }
-	defer func() {
-		if err != nil {
-			unfork()
-		}
-	}()
+// forkAll lets the runs of all subjects go on from saved machines, or of none.
+// taken is how many runs they have had. With look it makes no machine, and the
+// error is errNotSaved when one is missing.
+func (h *Harness) forkAll(ctx context.Context, m *machine, subjects []*subject, taken int, look bool) error {
 	steps := m.workload.SnapshotPhases()
 	if steps < 0 {
-		return unfork, errors.New("the workload says snapshot: " + workloads.SnapshotNone)
+		return errors.New("the workload says snapshot: " + workloads.SnapshotNone)
 	}
 	if m.probe.Accel != vm.AccelTCG {
-		return unfork, fmt.Errorf("going on from a saved machine has been tried under %s only, and this is %s", vm.AccelTCG, m.probe.Accel)
+		return fmt.Errorf("going on from a saved machine has been tried under %s only, and this is %s", vm.AccelTCG, m.probe.Accel)
 	}
 	cache, err := h.OpenStates()
 	if err != nil {
-		return unfork, err
+		return err
 	}
-	for _, s := range subjects {
-		if s.state, err = h.saved(ctx, cache, m, s, steps, look); err != nil {
-			return unfork, err
+	all := make([]*forks, len(subjects))
+	for i, s := range subjects {
+		f := &forks{cache: cache, steps: steps}
+		f.taken.Store(int64(taken))
+		b := h.base(m, s, f, taken/runsPerMachine)
+		state, err := b.saved(ctx, look)
+		if err != nil {
+			return err
 		}
+		f.first = state.record
+		h.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: state.origin()})
+		if err := state.close(); err != nil {
+			return fmt.Errorf("closing a saved machine: %w", err)
+		}
+		all[i] = f
+	}
+	for i, s := range subjects {
+		s.forks = all[i]
 	}
 	m.forked = true
-	return unfork, nil
+	return nil
 }
 
-func (h *Harness) unfork(m *machine, subjects []*subject) {
-	m.forked = false
-	for _, s := range subjects {
-		if s.state == nil {
-			continue
-		}
-		if err := s.state.close(); err != nil {
-			h.note("closing a saved machine: " + err.Error())
-		}
-		s.state = nil
+// origin says where the machine comes from.
+func (s *savedState) origin() string {
+	if s.held.Cached {
+		return "found, after " + s.record.After
 	}
+	return "made after " + s.record.After
+}
+
+// take returns the subject of one run: a copy that goes on from a saved machine,
+// or s itself when runs boot. Its state must be closed when the run is over.
+func (h *Harness) take(ctx context.Context, m *machine, s *subject) (*subject, error) {
+	if s.forks == nil {
+		return s, nil
+	}
+	n := int(s.forks.taken.Add(1) - 1)
+	b := h.base(m, s, s.forks, n/runsPerMachine)
+	state, err := b.saved(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if !state.held.Cached {
+		h.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: state.origin()})
+	}
+	own := *s
+	own.state = state
+	return &own, nil
 }
 
 // describeFork puts into the campaign's record how its runs begin.
@@ -120,19 +162,24 @@ func (c *campaign) describeFork() {
 
 // seenOnce is what readers must know of forked runs.
 func seenOnce(s *subject) string {
-	return fmt.Sprintf("runs go on from machines that were saved after %s: what happens up to there was seen once on each kernel (--fork off repeats it in every run)", s.state.record.After)
+	return fmt.Sprintf("runs go on from machines that were saved after %s, up to %d from each: what happens up to there is not repeated in every run (--fork off does that)", s.forked().After, runsPerMachine)
 }
 
-// saved finds the machine for one kernel in the cache or, unless it is only to
-// look, makes it.
-func (h *Harness) saved(ctx context.Context, cache *statecache.Cache, m *machine, s *subject, steps int, look bool) (_ *savedState, err error) {
+// base describes the kernel's saved machine of a number, from 0.
+func (h *Harness) base(m *machine, s *subject, f *forks, number int) *base {
 	task := "saved machine"
-	if name := s.name; name != "" {
-		task = "saved " + name + " machine"
+	if s.name != "" {
+		task = "saved " + s.name + " machine"
 	}
-	b := &base{harness: h, machine: m, subject: s, steps: steps, task: task}
-	begin := time.Now()
-	held, err := cache.Get(ctx, b.key(), checkState, func(dir string) error {
+	if number > 0 {
+		task += fmt.Sprintf(" %d", number+1)
+	}
+	return &base{harness: h, machine: m, subject: s, forks: f, number: number, task: task, begin: time.Now()}
+}
+
+// saved finds the machine in the cache or, unless it is only to look, makes it.
+func (b *base) saved(ctx context.Context, look bool) (_ *savedState, err error) {
+	held, err := b.forks.cache.Get(ctx, b.key(), checkState, func(dir string) error {
 		if look {
 			return errNotSaved
 		}
@@ -142,10 +189,10 @@ func (h *Harness) saved(ctx context.Context, cache *statecache.Cache, m *machine
 		return nil, errNotSaved
 	}
 	if err != nil {
-		h.emit(Event{Task: task, Finished: true, Elapsed: time.Since(begin), Message: "failed"})
-		return nil, fmt.Errorf("%s: %w", task, withoutLog(err))
+		b.harness.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: "failed"})
+		return nil, fmt.Errorf("%s: %w", b.task, withoutLog(err))
 	}
-	out := &savedState{held: held, steps: steps}
+	out := &savedState{held: held, steps: b.forks.steps}
 	out.record, err = readState(held.Dir)
 	if err == nil {
 		out.snapshot, err = vm.OpenSnapshot(held.Dir)
@@ -154,11 +201,6 @@ func (h *Harness) saved(ctx context.Context, cache *statecache.Cache, m *machine
 		return nil, errors.Join(err, held.Release())
 	}
 	out.record.State = b.key()
-	message := "made after " + out.record.After
-	if held.Cached {
-		message = "found, after " + out.record.After
-	}
-	h.emit(Event{Task: task, Finished: true, Elapsed: time.Since(begin), Message: message})
 	return out, nil
 }
 
@@ -169,8 +211,9 @@ func withoutLog(err error) error {
 	if !errors.As(err, &failure) {
 		return err
 	}
-	detail, _, _ := strings.Cut(failure.Detail, "; see ")
-	return fmt.Errorf("%s: %s", failure.Kind, detail)
+	logless := *failure
+	logless.Detail, _, _ = strings.Cut(failure.Detail, "; see ")
+	return &logless
 }
 
 // checkState says whether a state of the cache can be used.
@@ -183,6 +226,27 @@ func checkState(dir string) error {
 		return err
 	}
 	return s.Close()
+}
+
+// wake gets the run the machine that it goes on from, if it is to go on from one.
+// It returns why the run cannot count, or "".
+func (r *runner) wake(ctx context.Context) (invalid string) {
+	own, err := r.harness.take(ctx, r.machine, r.subject)
+	if err != nil {
+		return r.failed(ctx, fmt.Errorf("no machine to go on from: %w", err))
+	}
+	r.subject, r.begin = own, time.Now()
+	if own.state != nil {
+		r.keep(r.record.GoOnFrom(own.state.record))
+	}
+	return ""
+}
+
+// release ends the run's use of its saved machine.
+func (r *runner) release() {
+	if s := r.subject.state; s != nil {
+		r.keep(s.close())
+	}
 }
 
 // beginning is what a display calls the start of a run.

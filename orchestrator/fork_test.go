@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,9 +107,27 @@ func TestForkSample(t *testing.T) {
 	}
 }
 
+// TestForkShares counts forked runs by their machine.
+func TestForkShares(t *testing.T) {
+	var s ForkSample
+	run := func(state string, outcome judge.Outcome) {
+		s.add(results.Run{Outcome: outcome, Forked: &results.ForkRecord{State: state}})
+	}
+	run("a", judge.Reproduced)
+	run("b", judge.Clean)
+	run("a", judge.Invalid)
+	run("a", judge.Clean)
+	s.add(results.Run{Outcome: judge.Reproduced}) // booted
+	if got := s.shares(); !slices.Equal(got, []judge.Share{{Events: 1, Runs: 2}, {Events: 0, Runs: 1}}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestWithoutLog(t *testing.T) {
-	err := fmt.Errorf("guest base: %w", &vm.Failure{Kind: vm.FailurePanic, Detail: "the kernel panicked: no init; see /gone/console.log"})
-	if got := withoutLog(err).Error(); got != "panic: the kernel panicked: no init" {
+	err := fmt.Errorf("guest base: %w", &vm.Failure{Kind: vm.FailurePanic, Guest: "base", Detail: "the kernel panicked: no init; see /gone/console.log"})
+	got := withoutLog(err)
+	var failure *vm.Failure
+	if got.Error() != "guest base: panic: the kernel panicked: no init" || !errors.As(got, &failure) {
 		t.Error(got)
 	}
 	if plain := errors.New("no space left"); withoutLog(plain) != plain {
@@ -123,15 +142,13 @@ func TestForkNone(t *testing.T) {
 	s := &subject{}
 	for mode, want := range map[ForkMode]int{ForkOff: 0, ForkAuto: 1} {
 		notes, h.Fork = nil, mode
-		unfork, err := h.fork(t.Context(), m, s)
-		if err != nil || m.forked || s.state != nil || len(notes) != want {
+		if err := h.fork(t.Context(), m, s); err != nil || m.forked || s.forks != nil || len(notes) != want {
 			t.Errorf("%s: %v, forked %v, notes %q", mode, err, m.forked, notes)
 		}
-		unfork()
 	}
 	m.workload, m.probe.Accel = &workloads.Workload{}, "kvm"
 	notes, h.Fork = nil, ForkAuto
-	if _, err := h.fork(t.Context(), m, s); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "tcg only") {
+	if err := h.fork(t.Context(), m, s); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "tcg only") {
 		t.Errorf("%v, notes %q", err, notes)
 	}
 }

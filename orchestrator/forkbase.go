@@ -39,8 +39,10 @@ type base struct {
 	harness *Harness
 	machine *machine
 	subject *subject
-	steps   int
+	forks   *forks
+	number  int // of the kernel's saved machines, from 0
 	task    string
+	begin   time.Time
 }
 
 func (b *base) spec(dir string) vm.Spec {
@@ -63,8 +65,9 @@ func (b *base) key() string {
 		Append              []string
 		Phases              [][]string
 		Salt                string
-	}{stateFormat, b.subject.image.SHA256, m.initrd(b.subject).ID, m.host().QEMU, vm.HostBoot(), vm.MachineKey(spec), spec.Append, nil, b.harness.stateSalt}
-	for _, s := range b.subject.steps[:b.steps] {
+		Number              int
+	}{stateFormat, b.subject.image.SHA256, m.initrd(b.subject).ID, m.host().QEMU, vm.HostBoot(), vm.MachineKey(spec), spec.Append, nil, b.harness.stateSalt, b.number}
+	for _, s := range b.subject.steps[:b.forks.steps] {
 		id.Phases = append(id.Phases, append([]string{s.Name, s.Command}, s.Checks...))
 	}
 	data, err := json.Marshal(id)
@@ -78,6 +81,9 @@ func (b *base) key() string {
 // baseFault says that the kernel, or the workload on it, is why no machine can be
 // saved, and not the host.
 type baseFault struct{ error }
+
+// Unwrap returns the cause.
+func (f *baseFault) Unwrap() error { return f.error }
 
 // blame makes a baseFault of a guest's failure that the host is not to blame for.
 func blame(err error) error {
@@ -101,7 +107,7 @@ func (b *base) make(ctx context.Context, dir string) error {
 		return blame(err)
 	}
 	r := &runner{harness: b.harness, machine: b.machine, subject: b.subject, id: b.task}
-	for i, step := range b.subject.steps[:b.steps] {
+	for i, step := range b.subject.steps[:b.forks.steps] {
 		b.stage(i+1, step.Name)
 		result, err := r.phase(ctx, guest, step)
 		if err != nil {
@@ -113,7 +119,7 @@ func (b *base) make(ctx context.Context, dir string) error {
 		record.After = step.Name
 		record.Phases = append(record.Phases, result)
 	}
-	b.stage(b.steps+1, "save")
+	b.stage(b.forks.steps+1, "save")
 	if err := guest.Mark(ctx, markSaved); err != nil {
 		return err
 	}
@@ -150,7 +156,7 @@ func (b *base) try(ctx context.Context, dir string) error {
 }
 
 func (b *base) stage(step int, name string) {
-	b.harness.emit(Event{Task: b.task, Stage: name, Done: step, Total: b.steps + 2})
+	b.harness.emit(Event{Task: b.task, Stage: name, Done: step, Total: b.forks.steps + 2})
 }
 
 // clean refuses a machine whose log is not whole or holds a report: what a

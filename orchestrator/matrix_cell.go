@@ -85,8 +85,8 @@ func (g *guestRunner) run(ctx context.Context, w *results.RunWriter, c *matrixCe
 	return g.h.execute(ctx, w, c.machine, c.subject)
 }
 
-func (g *guestRunner) fork(ctx context.Context, c *matrixCell, look bool) (unfork func(), err error) {
-	return g.h.forkAll(ctx, c.machine, []*subject{c.subject}, look)
+func (g *guestRunner) fork(ctx context.Context, c *matrixCell, look bool) error {
+	return g.h.forkAll(ctx, c.machine, []*subject{c.subject}, len(c.runs), look)
 }
 
 func firstLine(s string) string {
@@ -123,7 +123,6 @@ func (m *matrix) finish(ctx context.Context) (*MatrixResult, error) {
 	m.h.emit(Event{Task: "matrix", Finished: true, Elapsed: time.Since(m.began), Message: m.stop})
 	missing := false
 	for _, c := range m.cells {
-		c.giveBack()
 		if c.lacks() > 0 {
 			missing = true
 			if m.stop != "" && ctx.Err() == nil && m.record.Failed == "" {

@@ -37,20 +37,19 @@ func (m *matrix) startSaving(ctx context.Context, c *matrixCell) {
 	c.fork = forkSaving
 	m.used = m.used.plus(c.need)
 	m.async(func() func() {
-		unfork, err := m.runner.fork(ctx, c, look)
+		err := m.runner.fork(ctx, c, look)
 		return func() {
 			m.used = m.used.minus(c.need)
-			m.saved(ctx, c, unfork, err)
+			m.saved(ctx, c, err)
 		}
 	})
 }
 
 // saved takes over what the search for a machine has come to.
-func (m *matrix) saved(ctx context.Context, c *matrixCell, unfork func(), err error) {
+func (m *matrix) saved(ctx context.Context, c *matrixCell, err error) {
 	c.fork = forkDecided
 	switch {
 	case err == nil:
-		c.unfork = unfork
 		c.record.Shape = c.machine.shape()
 		m.warn(seenOnce(c.subject))
 	case ctx.Err() != nil:
@@ -68,13 +67,5 @@ func (m *matrix) warn(text string) {
 	if !slices.Contains(m.record.Warnings, text) {
 		m.record.Warnings = append(m.record.Warnings, text)
 		m.h.note(text)
-	}
-}
-
-// giveBack ends the cell's use of its saved machine.
-func (c *matrixCell) giveBack() {
-	if c.unfork != nil {
-		c.unfork()
-		c.unfork = nil
 	}
 }

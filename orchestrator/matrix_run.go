@@ -50,7 +50,7 @@ type cellRunner interface {
 	run(ctx context.Context, w *results.RunWriter, c *matrixCell) (results.Run, error)
 	// fork lets the runs of a cell go on from a saved machine, which it makes
 	// unless it is only to look for one. The error says why they have to boot.
-	fork(ctx context.Context, c *matrixCell, look bool) (unfork func(), err error)
+	fork(ctx context.Context, c *matrixCell, look bool) error
 }
 
 // matrixCell is a cell with what the scheduler knows of it.
@@ -62,7 +62,6 @@ type matrixCell struct {
 	flying int           // runs in flight
 	need   room          // of a run
 	fork   cellFork
-	unfork func() // gives the saved machine back; nil when there is none
 	// machine and subject are nil until the first run.
 	machine *machine
 	subject *subject
@@ -307,8 +306,5 @@ func (m *matrix) ran(c *matrixCell, run results.Run, err error) {
 	}
 	if err != nil {
 		m.fail(err)
-	}
-	if c.flying == 0 && c.lacks() <= 0 {
-		c.giveBack()
 	}
 }

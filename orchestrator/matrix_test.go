@@ -65,8 +65,8 @@ type fakeRunner struct {
 	hold    chan struct{}
 	order   []string
 
-	forks      func(cell string, look bool) error // what fork answers; nil: never asked
-	took, held int                                // saved machines
+	forks func(cell string, look bool) error // what fork answers; nil: never asked
+	took  int                                // cells that have saved machines
 }
 
 func (f *fakeRunner) build(ctx context.Context, k *matrixKernel, _ int) (*kernels.Image, error) {
@@ -125,15 +125,15 @@ func (f *fakeRunner) run(ctx context.Context, w *results.RunWriter, c *matrixCel
 	return w.Finish(invalid == "", invalid)
 }
 
-func (f *fakeRunner) fork(_ context.Context, c *matrixCell, look bool) (func(), error) {
+func (f *fakeRunner) fork(_ context.Context, c *matrixCell, look bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.forks(c.record.Key, look); err != nil {
-		return nil, err
+		return err
 	}
-	f.took, f.held = f.took+1, f.held+1
-	c.machine.forked, c.subject.state = true, &savedState{record: results.ForkRecord{After: "umount"}}
-	return func() { f.held-- }, nil
+	f.took++
+	c.machine.forked, c.subject.forks = true, &forks{first: results.ForkRecord{After: "umount"}}
+	return nil
 }
 
 // lab is a results folder, a cache and a plan.

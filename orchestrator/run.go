@@ -89,7 +89,8 @@ type subject struct {
 	record results.KernelRecord
 	// guest is the guest image with the kernel's modules; nil for the machine's.
 	guest *guestimage.Image
-	// state is nil when runs boot.
+	// forks is nil when runs boot; state is the saved machine of one run.
+	forks *forks
 	state *savedState
 }
 
@@ -103,7 +104,11 @@ func (h *Harness) execute(ctx context.Context, w *results.RunWriter, m *machine,
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	r := &runner{harness: h, record: w, machine: m, subject: s, id: w.Run().ID, begin: time.Now(), cut: cut}
-	invalid := r.walk(ctx)
+	invalid := r.wake(ctx)
+	if invalid == "" {
+		invalid = r.walk(ctx)
+	}
+	r.release()
 	complete, reading := false, time.Now()
 	if err := r.readLog(&complete); err != nil && invalid == "" {
 		invalid = err.Error()

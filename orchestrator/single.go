@@ -131,11 +131,9 @@ func (h *Harness) Run(ctx context.Context, r SingleRequest) ([]results.Run, stri
 func (h *Harness) repeat(ctx context.Context, m *machine, s *subject, runCount, guests int) ([]results.Run, string, error) {
 	// A machine that is saved for one run costs more than it gains.
 	if runCount > 1 {
-		unfork, err := h.fork(ctx, m, s)
-		if err != nil {
+		if err := h.fork(ctx, m, s); err != nil {
 			return nil, "", err
 		}
-		defer unfork()
 	}
 	if guests == 0 {
 		guests = h.defaultJobs(ctx, m.guest)

@@ -23,11 +23,9 @@ func (h *Harness) Verify(ctx context.Context, plan *workloads.Plan) (*results.Su
 	if err != nil {
 		return nil, err
 	}
-	unfork, err := h.fork(ctx, c.machine, c.sides[judge.Pre], c.sides[judge.Post])
-	if err != nil {
+	if err := h.fork(ctx, c.machine, c.sides[judge.Pre], c.sides[judge.Post]); err != nil {
 		return nil, err
 	}
-	defer unfork()
 	c.describeFork()
 	if err := c.open(); err != nil {
 		return nil, err

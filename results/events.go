@@ -18,6 +18,7 @@ type event struct {
 	Time    time.Time     `json:"time"`
 	Started *Run          `json:"started,omitempty"`
 	Command []string      `json:"command,omitempty"`
+	Forked  *ForkRecord   `json:"forked,omitempty"`
 	Phase   *PhaseResult  `json:"phase,omitempty"`
 	Report  *ReportRecord `json:"report,omitempty"`
 	Failure *GuestFailure `json:"failure,omitempty"`
@@ -43,6 +44,9 @@ func (e *event) apply(r *Run) {
 	}
 	if e.Command != nil {
 		r.Command = e.Command
+	}
+	if e.Forked != nil {
+		r.Forked = e.Forked
 	}
 	if e.Phase != nil {
 		r.Phases = append(r.Phases, *e.Phase)
@@ -134,6 +138,15 @@ func (w *RunWriter) Run() Run {
 // Command records the QEMU command line.
 func (w *RunWriter) Command(argv []string) error {
 	return w.add(event{Event: "command", Command: argv})
+}
+
+// GoOnFrom records the saved machine that the run goes on from. The run's time
+// begins now: making the machine is no part of it.
+func (w *RunWriter) GoOnFrom(f ForkRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begin = time.Now()
+	return w.addLocked(event{Event: "forked", Forked: &f})
 }
 
 // Phase records the end of a phase.

@@ -40,13 +40,14 @@ func newBenchFork(g *global) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "fork PLAN.yaml",
-		Short: "compare runs that go on from a saved machine with runs that boot",
+		Short: "compare runs that go on from saved machines with runs that boot",
 		Long: `Fork runs the workload of a plan on its pre kernel, in turn in guests that go on
-from a saved machine and in guests that boot, and tests whether the two reproduce
-the bug equally often. A rate far from 0 and 1 tells most.
+from saved machines and in guests that boot, and tests whether the two reproduce
+the bug equally often, and whether all the machines do. A rate far from 0 and 1
+tells most.
 
-Exit status: 0 no difference beyond chance, 1 a difference (p below 0.05), 2 usage,
-4 the infrastructure failed.`,
+Exit status: 0 no difference beyond chance, 1 a difference (one of the two p below
+0.025), 2 usage, 4 the infrastructure failed.`,
 		Example: "  patchproof bench fork --runs 40 --var events=2000 btrfs-dio-race-6.1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -81,7 +82,7 @@ func printForkBench(cmd *cobra.Command, b *orchestrator.ForkBench, format string
 		return writeJSON(cmd, b)
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%s on %s; saved machine after %s, had in %.1f s\n", b.Workload, dmesg.Sanitize(b.Kernel), b.After, b.SaveSeconds)
+	fmt.Fprintf(out, "%s on %s; saved machines after %s, the first had in %.1f s\n", b.Workload, dmesg.Sanitize(b.Kernel), b.After, b.SaveSeconds)
 	for _, row := range []struct {
 		name string
 		s    orchestrator.ForkSample
@@ -89,7 +90,11 @@ func printForkBench(cmd *cobra.Command, b *orchestrator.ForkBench, format string
 		fmt.Fprintf(out, "%s: %d of %d runs reproduced, %d invalid; median %.2f s, %.0f runs an hour\n",
 			row.name, row.s.Reproduced, row.s.Runs, row.s.Invalid, row.s.MedianSeconds, row.s.RunsPerHour)
 	}
-	_, err := fmt.Fprintf(out, "Fisher's exact test, two-sided: p = %.3f\nrecords and console logs: %s\n", b.PValue, b.Folder)
+	fmt.Fprintf(out, "forked against booted, Fisher's exact test, two-sided: p = %.3f\nby machine:", b.PValue)
+	for _, m := range b.Machines {
+		fmt.Fprintf(out, " %d/%d", m.Events, m.Runs)
+	}
+	_, err := fmt.Fprintf(out, "; all alike, exact chi-squared test: p = %.3f\nrecords and console logs: %s\n", b.MachinesPValue, b.Folder)
 	return err
 }
 

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,10 +54,16 @@ func forkWorkload(t *testing.T, snapshot, phases string) string {
 // runForked does two runs of a workload.
 func runForked(t *testing.T, cache, workload string, extra ...string) (forkedRuns, string) {
 	t.Helper()
-	args := append([]string{"run", "--json", "--fork", "auto", "--repeat", "2", "--cache-dir", cache, "--kernel", builtKernel(t), "--workload", workload}, extra...)
+	return repeatForked(t, 2, cache, workload, extra...)
+}
+
+// repeatForked does n runs of a workload.
+func repeatForked(t *testing.T, n int, cache, workload string, extra ...string) (forkedRuns, string) {
+	t.Helper()
+	args := append([]string{"run", "--json", "--fork", "auto", "--repeat", fmt.Sprint(n), "--cache-dir", cache, "--kernel", builtKernel(t), "--workload", workload}, extra...)
 	_, stdout, stderr := patchproof(t, args...)
 	var f forkedRuns
-	if err := json.Unmarshal([]byte(stdout), &f); err != nil || len(f.Runs) != 2 {
+	if err := json.Unmarshal([]byte(stdout), &f); err != nil || len(f.Runs) != n {
 		t.Fatalf("run --json: %v", err)
 	}
 	return f, stderr
@@ -109,6 +117,27 @@ func TestVMForkedRuns(t *testing.T) {
 	}
 	if states, tmp := statesLeft(t, cache); len(states)+len(tmp) != 0 {
 		t.Errorf("cache gc --all leaves %v, %v", states, tmp)
+	}
+}
+
+// TestVMForkRotates: after five runs another machine is made, with guests side by
+// side as well.
+func TestVMForkRotates(t *testing.T) {
+	cache := t.TempDir()
+	f, stderr := repeatForked(t, 6, cache, forkWorkload(t, "", "  - sync:\n"), "--jobs", "2")
+	runs := map[string]int{}
+	for _, r := range f.Runs {
+		if r.Outcome != "clean" || r.Forked == nil {
+			t.Fatalf("run %+v", r)
+		}
+		runs[r.Forked.State]++
+	}
+	counts := slices.Sorted(maps.Values(runs))
+	if !slices.Equal(counts, []int{1, 5}) || !strings.Contains(stderr, "saved machine 2") {
+		t.Errorf("runs by machine: %v\n%s", counts, stderr)
+	}
+	if states, tmp := statesLeft(t, cache); len(states) != 2 || len(tmp) != 0 {
+		t.Errorf("in the cache: %v, %v", states, tmp)
 	}
 }
 
@@ -250,15 +279,19 @@ func TestVMBenchFork(t *testing.T) {
 		Median  float64 `json:"median_seconds"`
 	}
 	var b struct {
-		After  string  `json:"after"`
-		Forked sample  `json:"forked"`
-		Booted sample  `json:"booted"`
-		PValue float64 `json:"p_value"`
+		After    string  `json:"after"`
+		Forked   sample  `json:"forked"`
+		Booted   sample  `json:"booted"`
+		PValue   float64 `json:"p_value"`
+		Machines []struct {
+			Runs int `json:"runs"`
+		} `json:"machines"`
+		MachinesPValue float64 `json:"machines_p_value"`
 	}
 	if err := json.Unmarshal([]byte(stdout), &b); err != nil {
 		t.Fatal(err)
 	}
-	if status > 1 || b.Forked.Runs != 2 || b.Booted.Runs != 2 || b.Forked.Invalid+b.Booted.Invalid != 0 || b.PValue <= 0 || b.After != "umount after prepare" || b.Forked.Median <= 0 {
+	if status > 1 || b.Forked.Runs != 2 || b.Booted.Runs != 2 || b.Forked.Invalid+b.Booted.Invalid != 0 || b.PValue <= 0 || b.After != "umount after prepare" || b.Forked.Median <= 0 || len(b.Machines) != 1 || b.Machines[0].Runs != 2 || b.MachinesPValue != 1 {
 		t.Errorf("status %d, %+v", status, b)
 	}
 }
