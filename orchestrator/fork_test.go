@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestForkSample(t *testing.T) {
 		t.Errorf("no runs: %+v", got)
 	}
 	for i, outcome := range []judge.Outcome{judge.Reproduced, judge.Clean, judge.Invalid, judge.OtherFailure, judge.Clean} {
-		s.add(results.Run{Outcome: outcome, ElapsedSeconds: float64(i + 1)})
+		s.add(results.Run{Outcome: outcome, ElapsedSeconds: float64(i + 1)}, 0)
 	}
 	got := s.done()
 	if got.Runs != 4 || got.Reproduced != 1 || got.Invalid != 1 || got.MedianSeconds != 3 || got.RunsPerHour != 1200 {
@@ -107,19 +108,19 @@ func TestForkSample(t *testing.T) {
 	}
 }
 
-// TestForkShares counts forked runs by their machine.
-func TestForkShares(t *testing.T) {
-	var s ForkSample
-	run := func(state string, outcome judge.Outcome) {
-		s.add(results.Run{Outcome: outcome, Forked: &results.ForkRecord{State: state}})
+// TestForkBenchCompare counts runs by machine; an invalid one is in no count.
+func TestForkBenchCompare(t *testing.T) {
+	var b ForkBench
+	for i, outcome := range []judge.Outcome{judge.Reproduced, judge.Invalid, judge.Reproduced, judge.Reproduced} {
+		b.Forked.add(results.Run{Outcome: outcome}, i/2)
+		b.Booted.add(results.Run{Outcome: judge.Clean}, i/2)
 	}
-	run("a", judge.Reproduced)
-	run("b", judge.Clean)
-	run("a", judge.Invalid)
-	run("a", judge.Clean)
-	s.add(results.Run{Outcome: judge.Reproduced}) // booted
-	if got := s.shares(); !slices.Equal(got, []judge.Share{{Events: 1, Runs: 2}, {Events: 0, Runs: 1}}) {
-		t.Errorf("%+v", got)
+	b.compare()
+	share := func(events, runs int) judge.Share { return judge.Share{Events: events, Runs: runs} }
+	want := []MachineSample{{share(1, 1), share(0, 2)}, {share(2, 2), share(0, 2)}}
+	// Of 3 ways for the first machine's event and 6 for the second's, one is this.
+	if !slices.Equal(b.Machines, want) || math.Abs(b.PValue-1.0/18) > 1e-9 || b.Differ() {
+		t.Errorf("%+v", b)
 	}
 }
 

@@ -23,15 +23,21 @@ type ForkBench struct {
 	SaveSeconds float64    `json:"save_seconds"`
 	Forked      ForkSample `json:"forked"`
 	Booted      ForkSample `json:"booted"`
-	// PValue is that of Fisher's exact test, two-sided, for "the two reproduce
-	// equally often".
-	PValue float64 `json:"p_value"`
-	// Machines are the forked runs by the machine that they went on from, and
-	// MachinesPValue that of judge.Alike for "all of them reproduce equally often".
-	Machines       []judge.Share `json:"machines"`
-	MachinesPValue float64       `json:"machines_p_value"`
+	// Machines are the runs by saved machine.
+	Machines []MachineSample `json:"machines"`
+	// PValue and MachinesPValue are those of judge.CompareBlocks for "the two
+	// reproduce equally often" and for "they do so with every machine".
+	PValue         float64 `json:"p_value"`
+	MachinesPValue float64 `json:"machines_p_value"`
 	// Folder has the records of the runs.
 	Folder string `json:"folder"`
+}
+
+// MachineSample is the runs that went on from one saved machine, and those that
+// booted in turn with them. Runs that are invalid are in neither.
+type MachineSample struct {
+	Forked judge.Share `json:"forked"`
+	Booted judge.Share `json:"booted"`
 }
 
 // ForkSample is the runs of one kind.
@@ -46,8 +52,7 @@ type ForkSample struct {
 	RunsPerHour float64 `json:"runs_per_hour"`
 
 	seconds  []float64
-	machines []string // of each run
-	seen     []bool   // the bug, in each run
+	machines []judge.Share // the runs by the machine that they were done with or beside
 }
 
 // Differ says whether either test finds more than chance explains. Together they
@@ -80,10 +85,19 @@ func (h *Harness) BenchFork(ctx context.Context, plan *workloads.Plan, n int) (*
 	b.Folder = c.writer.Dir()
 	err = c.compare(ctx, n, forked, booted)
 	b.Forked, b.Booted = forked.sample.done(), booted.sample.done()
-	b.PValue, _ = judge.FisherExact(b.Forked.Reproduced, b.Forked.Runs, b.Booted.Reproduced, b.Booted.Runs)
-	b.Machines = forked.sample.shares()
-	b.MachinesPValue = judge.Alike(b.Machines)
+	b.compare()
 	return b, err
+}
+
+// compare draws from the samples what follows from both.
+func (b *ForkBench) compare() {
+	var blocks []judge.Block
+	for i := range min(len(b.Forked.machines), len(b.Booted.machines)) {
+		m := MachineSample{b.Forked.machines[i], b.Booted.machines[i]}
+		b.Machines = append(b.Machines, m)
+		blocks = append(blocks, judge.Block{First: m.Forked, Second: m.Booted})
+	}
+	b.PValue, b.MachinesPValue = judge.CompareBlocks(blocks)
 }
 
 // forkSide is one of the two things compared.
@@ -101,7 +115,7 @@ func (c *campaign) compare(ctx context.Context, n int, a, b forkSide) error {
 			slices.Reverse(pair)
 		}
 		for _, side := range pair {
-			if err := c.sampleRun(ctx, side); err != nil {
+			if err := c.sampleRun(ctx, side, i/runsPerMachine); err != nil {
 				return err
 			}
 		}
@@ -109,7 +123,8 @@ func (c *campaign) compare(ctx context.Context, n int, a, b forkSide) error {
 	return nil
 }
 
-func (c *campaign) sampleRun(ctx context.Context, side forkSide) error {
+// sampleRun does a run of one kind, by or beside the saved machine of a number.
+func (c *campaign) sampleRun(ctx context.Context, side forkSide, machine int) error {
 	m, s := side.machine, side.subject
 	w, err := c.writer.StartRun(results.Run{Side: judge.Pre, Kernel: s.record, Accel: string(m.probe.Accel),
 		Shape: m.shape(), Seed: m.perturb.runSeed(c.started), Forked: s.forked()})
@@ -121,42 +136,25 @@ func (c *campaign) sampleRun(ctx context.Context, side forkSide) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	side.sample.add(run)
+	side.sample.add(run, machine)
 	return err
 }
 
-func (s *ForkSample) add(run results.Run) {
+func (s *ForkSample) add(run results.Run, machine int) {
+	for len(s.machines) <= machine {
+		s.machines = append(s.machines, judge.Share{})
+	}
 	if run.Outcome == judge.Invalid {
 		s.Invalid++
 		return
 	}
 	s.Runs++
+	s.machines[machine].Runs++
 	if run.Outcome == judge.Reproduced {
 		s.Reproduced++
+		s.machines[machine].Events++
 	}
 	s.seconds = append(s.seconds, run.ElapsedSeconds)
-	if run.Forked != nil {
-		s.machines = append(s.machines, run.Forked.State)
-		s.seen = append(s.seen, run.Outcome == judge.Reproduced)
-	}
-}
-
-// shares counts the forked runs by machine, in the order of their first runs.
-func (s *ForkSample) shares() []judge.Share {
-	var out []judge.Share
-	place := map[string]int{}
-	for i, machine := range s.machines {
-		at, ok := place[machine]
-		if !ok {
-			at = len(out)
-			place[machine], out = at, append(out, judge.Share{})
-		}
-		out[at].Runs++
-		if s.seen[i] {
-			out[at].Events++
-		}
-	}
-	return out
 }
 
 // done fills in what follows from all runs.

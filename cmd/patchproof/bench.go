@@ -43,8 +43,8 @@ func newBenchFork(g *global) *cobra.Command {
 		Short: "compare runs that go on from saved machines with runs that boot",
 		Long: `Fork runs the workload of a plan on its pre kernel, in turn in guests that go on
 from saved machines and in guests that boot, and tests whether the two reproduce
-the bug equally often, and whether all the machines do. A rate far from 0 and 1
-tells most.
+the bug equally often, and whether they do so with every machine. A rate far from
+0 and 1 tells most.
 
 Exit status: 0 no difference beyond chance, 1 a difference (one of the two p below
 0.025), 2 usage, 4 the infrastructure failed.`,
@@ -90,11 +90,11 @@ func printForkBench(cmd *cobra.Command, b *orchestrator.ForkBench, format string
 		fmt.Fprintf(out, "%s: %d of %d runs reproduced, %d invalid; median %.2f s, %.0f runs an hour\n",
 			row.name, row.s.Reproduced, row.s.Runs, row.s.Invalid, row.s.MedianSeconds, row.s.RunsPerHour)
 	}
-	fmt.Fprintf(out, "forked against booted, Fisher's exact test, two-sided: p = %.3f\nby machine:", b.PValue)
+	fmt.Fprint(out, "by machine, forked and booted in turn with them:")
 	for _, m := range b.Machines {
-		fmt.Fprintf(out, " %d/%d", m.Events, m.Runs)
+		fmt.Fprintf(out, " %d/%d %d/%d;", m.Forked.Events, m.Forked.Runs, m.Booted.Events, m.Booted.Runs)
 	}
-	_, err := fmt.Fprintf(out, "; all alike, exact chi-squared test: p = %.3f\nrecords and console logs: %s\n", b.MachinesPValue, b.Folder)
+	_, err := fmt.Fprintf(out, "\nequally often: p = %.3f; with every machine: p = %.3f\nrecords and console logs: %s\n", b.PValue, b.MachinesPValue, b.Folder)
 	return err
 }
 

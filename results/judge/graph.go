@@ -146,6 +146,9 @@ func (g *Graph) Ancestors(node int) iter.Seq[int] {
 
 // LinearGraph returns a history of n commits without branches.
 func LinearGraph(n int) (*Graph, error) {
+	if n > maxLinear {
+		return nil, fmt.Errorf("a line of %d commits: at most %d can be simulated", n, maxLinear)
+	}
 	parents := make([][]int, max(n, 0))
 	for v := 1; v < n; v++ {
 		parents[v] = []int{v - 1}

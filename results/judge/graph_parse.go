@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // ParseGraph reads a graph as git rev-list --parents prints it: a line a commit,
@@ -48,6 +49,11 @@ type graphLines struct {
 
 func (p *graphLines) add(words []string) error {
 	name := words[0]
+	for _, word := range words {
+		if strings.ContainsFunc(word, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
+			return fmt.Errorf("%.40q is no name of a commit: is this a list of git rev-list --parents?", word)
+		}
+	}
 	if _, twice := p.index[name]; twice {
 		return fmt.Errorf("commit %.40q has a second line", name)
 	}

@@ -62,17 +62,25 @@ func (s SimulationSpec) Validate() error {
 		return fmt.Errorf("rate %g: give a chance per run above 0 and at most 1", s.Rate)
 	case !(s.FalseRate >= 0 && s.FalseRate < s.Rate):
 		return fmt.Errorf("false rate %g: give a chance per run from 0 to below the rate %g", s.FalseRate, s.Rate)
-	case !(s.BuildCost >= 0) || math.IsInf(s.BuildCost, 0):
-		return fmt.Errorf("build cost %g: give a number of runs that is not negative", s.BuildCost)
-	case s.Trials < 1:
-		return fmt.Errorf("%d trials: give at least 1", s.Trials)
-	case s.Repeats < 0:
-		return fmt.Errorf("%d repeats: give at least 1, or auto", s.Repeats)
-	case s.SkipBlocks < 0 || s.SkipLength < 0 || s.SkipBlocks*s.SkipLength > s.Graph.Len()/2:
+	case !(s.BuildCost >= 0 && s.BuildCost <= maxBuildCost):
+		return fmt.Errorf("build cost %g: give a number of runs from 0 to %d", s.BuildCost, maxBuildCost)
+	case s.Trials < 1 || s.Trials > maxTrials:
+		return fmt.Errorf("%d trials: give at least 1 and at most %d", s.Trials, maxTrials)
+	case s.Repeats < 0 || s.Repeats > tunedMost:
+		return fmt.Errorf("%d repeats: give at least 1 and at most %d, or auto", s.Repeats, tunedMost)
+	case s.SkipBlocks < 0 || s.SkipLength < 0 || s.SkipLength > 0 && s.SkipBlocks > s.Graph.Len()/2/s.SkipLength:
 		return fmt.Errorf("skips of %d blocks of %d commits: give at most half of the %d commits", s.SkipBlocks, s.SkipLength, s.Graph.Len())
 	}
 	return s.Rules.Validate(s.Graph.Len())
 }
+
+// What a simulation is kept to, so that a slip of the finger does not take all of
+// a machine's memory.
+const (
+	maxTrials    = 1_000_000
+	maxBuildCost = 1_000_000
+	maxLinear    = 1_000_000
+)
 
 // ParseSkips reads untestable blocks in the form 3x34: three blocks of 34
 // commits.
@@ -171,7 +179,7 @@ func SimulateBisect(ctx context.Context, s SimulationSpec) (Simulation, error) {
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < s.Trials && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				trials[i] = s.trial(i)
+				trials[i] = s.trial(ctx, i)
 			}
 		})
 	}
@@ -184,6 +192,7 @@ func SimulateBisect(ctx context.Context, s SimulationSpec) (Simulation, error) {
 
 // world is the truth of one trial.
 type world struct {
+	ctx      context.Context // when it ends, so does the trial, without an answer
 	spec     *SimulationSpec
 	rng      *rand.Rand
 	culprit  int
@@ -192,8 +201,8 @@ type world struct {
 	built    map[int]bool
 }
 
-func (s *SimulationSpec) trial(i int) trial {
-	w := &world{spec: s, rng: rand.New(rand.NewPCG(s.Seed, uint64(i))), affected: map[int]bool{}, built: map[int]bool{}}
+func (s *SimulationSpec) trial(ctx context.Context, i int) trial {
+	w := &world{ctx: ctx, spec: s, rng: rand.New(rand.NewPCG(s.Seed, uint64(i))), affected: map[int]bool{}, built: map[int]bool{}}
 	w.skipped = w.skips()
 	w.culprit = w.rng.IntN(s.Graph.Len())
 	var t trial
@@ -268,7 +277,7 @@ func (w *world) search() trial {
 		panic(err) // Validate has seen the rules
 	}
 	var t trial
-	for {
+	for w.ctx.Err() == nil {
 		step, ok := b.Next()
 		if !ok {
 			break

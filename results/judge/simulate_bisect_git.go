@@ -71,7 +71,7 @@ func (s *gitSearch) left() []int {
 func (w *world) repeat(repeats int) trial {
 	var t trial
 	s := newGitSearch(w.spec.Graph)
-	for {
+	for w.ctx.Err() == nil {
 		node, ok := s.next()
 		if !ok {
 			break
