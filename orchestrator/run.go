@@ -267,8 +267,9 @@ func (r *runner) phase(ctx context.Context, guest *vm.Guest, step workloads.Step
 	result.Stdout, result.Stderr = clip(out.Stdout), clip(out.Stderr)
 	if err != nil {
 		if errors.Is(context.Cause(phaseCtx), errPhaseTimeout) && ctx.Err() == nil {
+			r.showBlocked(ctx, guest)
 			return result, &vm.Failure{Kind: vm.FailureHang, Guest: r.id,
-				Detail: fmt.Sprintf("phase %s ran longer than its limit of %v; give it a longer timeout if it was still at work", step.Name, limit.Round(time.Second))}
+				Detail: fmt.Sprintf("phase %s ran longer than its limit of %v; give it a longer timeout if it was still at work, and see in its console log which tasks were blocked", step.Name, limit.Round(time.Second))}
 		}
 		return result, err
 	}

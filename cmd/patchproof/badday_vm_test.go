@@ -55,6 +55,35 @@ func TestVMBadRuns(t *testing.T) {
 	}
 }
 
+// TestVMHang: of a guest that hangs, the console log says which tasks the kernel
+// saw blocked; that is no report.
+func TestVMHang(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "w.yaml")
+	text := "name: w\nguest: {vcpus: 1, memory: 512MiB, disk: 64MiB}\nphases:\n  - timeout: 3s\n    shell: {run: \"sleep 1000\"}\n" +
+		"signatures:\n  - {kind: WARNING, function: no_such_function}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, stdout, _ := patchproof(t, "run", "--json", "--kernel", builtKernel(t), "--workload", file)
+	var r struct {
+		Folder string `json:"folder"`
+		Runs   []struct {
+			Outcome string            `json:"outcome"`
+			Reports []json.RawMessage `json:"reports"`
+		} `json:"runs"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || len(r.Runs) != 1 {
+		t.Fatalf("run --json: %v", err)
+	}
+	if run := r.Runs[0]; run.Outcome != "invalid" || len(run.Reports) != 0 {
+		t.Errorf("outcome %s, reports %s", run.Outcome, run.Reports)
+	}
+	log, err := os.ReadFile(filepath.Join(r.Folder, "pre", "001", "console.log"))
+	if err != nil || !strings.Contains(string(log), "Show Blocked State") {
+		t.Errorf("the kernel was not asked for its blocked tasks: %v\n%s", err, log)
+	}
+}
+
 // TestVMKilledGuest: QEMU dies in the middle of a run. That run is invalid, and
 // the campaign goes on.
 func TestVMKilledGuest(t *testing.T) {
