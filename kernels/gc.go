@@ -31,17 +31,19 @@ const (
 
 // GCItem is one thing that was removed.
 type GCItem struct {
-	Kind, Path string
-	Bytes      uint64
-	Used       time.Time
-	Reason     string // "not used for 9 days"
+	Kind   string    `json:"kind"`
+	Path   string    `json:"path"`
+	Bytes  uint64    `json:"bytes"` // on the disk
+	Used   time.Time `json:"used"`
+	Reason string    `json:"reason"` // "not used for 9 days"
 }
 
 // GCResult says what was removed, or would be.
 type GCResult struct {
-	Removed               []GCItem
-	FreedBytes, KeptBytes uint64
-	Busy                  []string // folders that a build is using just now
+	Removed    []GCItem `json:"removed"`
+	FreedBytes uint64   `json:"freed_bytes"`
+	KeptBytes  uint64   `json:"kept_bytes"`
+	Busy       []string `json:"busy,omitempty"` // folders that a build is using just now
 }
 
 // tempAge is how old something under tmp/ must be to be a crash's: no step
@@ -60,7 +62,10 @@ func (s *Store) GC(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if err != nil {
 		return GCResult{}, err
 	}
-	pinned := s.pinned(opts.Keep)
+	pinned, err := s.pinned(opts.Keep)
+	if err != nil {
+		return GCResult{}, err
+	}
 	now := time.Now()
 	var doomed, kept []GCItem
 	for _, it := range items {
@@ -117,16 +122,20 @@ func (s *Store) gcItems(ctx context.Context) ([]GCItem, error) {
 	return items, nil
 }
 
-// pinned are the paths that belong to images of the keep list.
-func (s *Store) pinned(keep []string) map[string]bool {
+// pinned are the paths that belong to images of the keep list. An image that is
+// not there is a *SourceError: one that was meant could be removed.
+func (s *Store) pinned(keep []string) (map[string]bool, error) {
 	out := map[string]bool{}
 	for _, id := range keep {
+		if _, err := os.Stat(s.path(imagesDir, id)); err != nil || filepath.Base(id) != id {
+			return nil, &SourceError{fmt.Errorf("no kernel to keep is called %q: patchproof kernel list shows which there are", id)}
+		}
 		out[s.path(imagesDir, id)] = true
 		if img, err := s.load(id); err == nil && img.Provenance.TreeDir != "" {
 			out[s.path(treesDir, filepath.Base(img.Provenance.TreeDir))] = true
 		}
 	}
-	return out
+	return out, nil
 }
 
 // spareTrees takes trees back that an image among the kept was made from: its
@@ -187,7 +196,7 @@ func (s *Store) sweepTemp() {
 
 // remove deletes the doomed items that no build is using.
 func (s *Store) remove(ctx context.Context, doomed, kept []GCItem, dry bool) (GCResult, error) {
-	var res GCResult
+	res := GCResult{Removed: []GCItem{}}
 	for _, it := range kept {
 		res.KeptBytes += it.Bytes
 	}

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,12 @@ func TestGCByAge(t *testing.T) {
 	}
 	if images, _ := f.store.List(); len(images) != 2 {
 		t.Errorf("a dry run left %d images", len(images))
+	}
+	var source *SourceError
+	for _, id := range []string{stock.ID[:8], "", "../" + stock.ID} {
+		if _, err := f.store.GC(context.Background(), GCOptions{MaxAge: 24 * time.Hour, Keep: []string{id}}); !errors.As(err, &source) {
+			t.Errorf("to keep %q: %v, want a SourceError: what was meant would be removed", id, err)
+		}
 	}
 	if r := gc(t, f, GCOptions{MaxAge: 24 * time.Hour, Keep: []string{stock.ID}}); !slices.Equal(kinds(r), []string{GCBuild}) {
 		t.Errorf("with a pinned image: %v", kinds(r))

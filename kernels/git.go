@@ -41,6 +41,9 @@ func resolveGit(ctx context.Context, tree, rev string) (*gitSource, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTreeFolder(abs); err != nil {
+		return nil, &SourceError{err}
+	}
 	out, err := command{name: "git", dir: abs, env: readOnlyGit(),
 		args: []string{"rev-parse", "--path-format=absolute", "--git-common-dir", "--git-path", "objects"}}.output(ctx)
 	if err != nil {
@@ -62,13 +65,21 @@ func resolveGit(ctx context.Context, tree, rev string) (*gitSource, error) {
 			return nil, ctx.Err()
 		}
 		hint := "run git fetch there, or check the name"
-		if _, serr := os.Stat(filepath.Join(g.common, "shallow")); serr == nil {
+		if g.isShallow() {
 			hint = "it is a shallow clone: run git fetch --unshallow there, or git fetch the revision"
 		}
 		return nil, &SourceError{fmt.Errorf("kernel tree %s has no revision %s: %s", abs, rev, hint)}
 	}
 	g.commit = strings.TrimSpace(string(out))
 	return g, nil
+}
+
+// shallowFile lists the commits of a shallow clone whose parents it lacks.
+func (g *gitSource) shallowFile() string { return filepath.Join(g.common, "shallow") }
+
+func (g *gitSource) isShallow() bool {
+	_, err := os.Stat(g.shallowFile())
+	return err == nil
 }
 
 func (g *gitSource) identity() string { return "git " + g.commit }

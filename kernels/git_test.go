@@ -148,6 +148,8 @@ func TestGitErrors(t *testing.T) {
 		{"shallow", shallow, "HEAD^", []string{"HEAD^", "git fetch --unshallow"}},
 		{"no repository", plain, "v1", []string{plain, "not a git repository"}},
 		{"no kernel", other, "HEAD", []string{"not a kernel source tree", "Makefile"}},
+		{"no kernel, and its tree is there from the last time", other, "HEAD", []string{"not a kernel source tree", "Makefile"}},
+		{"no folder", filepath.Join(plain, "none"), "v1", []string{"no such file", "name a git repository"}},
 	} {
 		spec := f.spec
 		spec.Tree, spec.Rev = tc.tree, tc.rev

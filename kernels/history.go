@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -66,8 +69,9 @@ func (e *OrderError) Error() string {
 }
 
 // ReadHistory reads the commits between two revisions of a git tree, which is
-// only read. A revision that is not there is a *SourceError, and an old one that
-// is no ancestor of the new one an *OrderError.
+// only read. A revision or a part of the history that is not there is a
+// *SourceError, and an old revision that is no ancestor of the new one an
+// *OrderError.
 func ReadHistory(ctx context.Context, tree, old, new string, o HistoryOptions) (*History, error) {
 	from, err := resolveGit(ctx, tree, old)
 	if err != nil {
@@ -77,17 +81,21 @@ func ReadHistory(ctx context.Context, tree, old, new string, o HistoryOptions) (
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range o.Paths {
+		if !filepath.IsLocal(p) { // git would take some of these for the whole tree, or fail
+			return nil, &SourceError{fmt.Errorf("path %q: give a path within the kernel tree, relative to its top, such as fs/btrfs", p)}
+		}
+	}
 	if err := checkOrder(ctx, from, to); err != nil {
+		return nil, err
+	}
+	if err := to.checkComplete(ctx, from, o.FirstParent); err != nil {
 		return nil, err
 	}
 	ends, err := to.revList(ctx, "--no-walk=unsorted", from.commit, to.commit)
 	var commits []Commit
 	if err == nil {
-		args := []string{"--topo-order", "--reverse"}
-		if o.FirstParent {
-			args = append(args, "--first-parent")
-		}
-		args = append(args, to.commit, "^"+from.commit, "--")
+		args := append([]string{"--topo-order", "--reverse"}, to.since(from, o.FirstParent)...)
 		commits, err = to.revList(ctx, append(args, o.Paths...)...)
 	}
 	if err != nil {
@@ -97,6 +105,42 @@ func ReadHistory(ctx context.Context, tree, old, new string, o HistoryOptions) (
 		return nil, &SourceError{fmt.Errorf("no commit between %s and %s in %s touches %s: there is nothing to search", old, new, from.tree, strings.Join(o.Paths, " "))}
 	}
 	return &History{Tree: from.tree, Old: ends[0], New: ends[1], Commits: commits}, nil
+}
+
+// since are the arguments of git rev-list that choose what g has and old has not.
+func (g *gitSource) since(old *gitSource, firstParent bool) []string {
+	args := []string{g.commit, "^" + old.commit, "--"}
+	if firstParent {
+		args = append([]string{"--first-parent"}, args...)
+	}
+	return args
+}
+
+// checkComplete refuses a range that a shallow clone has only a part of: where
+// the clone is cut off, a side branch would seem to begin, and a commit that is
+// missing could never be found.
+func (g *gitSource) checkComplete(ctx context.Context, old *gitSource, firstParent bool) error {
+	cut, err := os.ReadFile(g.shallowFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var listed []byte
+	if err == nil {
+		listed, err = g.read(ctx, append([]string{"rev-list"}, g.since(old, firstParent)...)...)
+	}
+	if err != nil {
+		return fmt.Errorf("history of %s between %s and %s: %w", g.tree, old.rev, g.rev, err)
+	}
+	missing := map[string]bool{}
+	for _, commit := range strings.Fields(string(cut)) {
+		missing[commit] = true
+	}
+	for _, commit := range strings.Fields(string(listed)) {
+		if missing[commit] {
+			return &SourceError{fmt.Errorf("the history between %s and %s is cut off at %.12s: %s is a shallow clone: run git fetch --unshallow there", old.rev, g.rev, commit, g.tree)}
+		}
+	}
+	return nil
 }
 
 // revList lists commits with their parents, authors and subjects.
@@ -124,6 +168,9 @@ func checkOrder(ctx context.Context, old, new *gitSource) error {
 		return fmt.Errorf("common history of %s and %s in %s: %w", old.rev, new.rev, old.tree, err)
 	}
 	e.MergeBase = strings.TrimSpace(string(out))
+	if e.MergeBase == "" && new.isShallow() {
+		return &SourceError{fmt.Errorf("%s and %s have no common history in %s, which is a shallow clone: run git fetch --unshallow there", old.rev, new.rev, new.tree)}
+	}
 	e.Reversed = e.MergeBase == new.commit
 	if e.MergeBase == old.commit {
 		return nil

@@ -134,6 +134,63 @@ func TestReadHistoryErrors(t *testing.T) {
 	}
 }
 
+// A shallow clone can lack the older part of a side branch: what is left of it
+// would look like all of it, and its oldest commit like the culprit.
+func TestReadHistoryOfShallowClone(t *testing.T) {
+	t.Parallel()
+	dir := historyRepo(t)
+	clone := func(depth string) string {
+		shallow := filepath.Join(t.TempDir(), "shallow")
+		sh(t, "", "git", "clone", "-q", "--depth", depth, "--branch", "main", "file://"+dir, shallow)
+		return shallow
+	}
+	for _, tt := range []struct {
+		name, depth, old, new string
+		options               HistoryOptions
+		want                  string // the commits, or part of the error
+		fails                 bool
+	}{
+		{"a side branch is cut", "4", "HEAD~3", "HEAD", HistoryOptions{}, "is cut off at ", true},
+		{"a cut side branch, with a path", "4", "HEAD~3", "HEAD", HistoryOptions{Paths: []string{"z"}}, "is cut off at ", true},
+		{"first parents only", "4", "HEAD~3", "HEAD", HistoryOptions{FirstParent: true}, "c<merge end<c merge<", false},
+		{"after the merge", "4", "HEAD~2", "HEAD", HistoryOptions{}, "c< end<c", false},
+		{"the whole branch", "6", "HEAD~3", "HEAD", HistoryOptions{}, "c<merge end<c merge<side2 side1< side2<side1", false},
+	} {
+		h, err := ReadHistory(context.Background(), clone(tt.depth), tt.old, tt.new, tt.options)
+		var source *SourceError
+		switch {
+		case tt.fails:
+			if !errors.As(err, &source) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "git fetch --unshallow") {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		default:
+			if got := strings.Join(edges(h), " "); got != tt.want {
+				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+			}
+		}
+	}
+	// Two ends that were fetched apart seem to have nothing in common.
+	apart := clone("1")
+	sh(t, apart, "git", "fetch", "-q", "--depth", "1", "origin", "tag", "start")
+	var source *SourceError
+	if _, err := ReadHistory(context.Background(), apart, "start", "HEAD", HistoryOptions{}); !errors.As(err, &source) || !strings.Contains(err.Error(), "shallow clone") {
+		t.Errorf("ends fetched apart: %v", err)
+	}
+}
+
+func TestReadHistoryPaths(t *testing.T) {
+	t.Parallel()
+	dir := historyRepo(t)
+	for _, path := range []string{"", "../x", "/etc", dir} {
+		var source *SourceError
+		if _, err := ReadHistory(context.Background(), dir, "start", "end", HistoryOptions{Paths: []string{path}}); !errors.As(err, &source) || !strings.Contains(err.Error(), "within the kernel tree") {
+			t.Errorf("path %q: %v", path, err)
+		}
+	}
+}
+
 func TestParseRevListErrors(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"commit\n\n", "0123 4567\na\x00b\n", "commit 0123\nno separator\n", "commit 0123\n"} {

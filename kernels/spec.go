@@ -191,13 +191,21 @@ func (s Spec) checkFiles() []error {
 		}
 	}
 	if s.Tree != "" {
-		if info, err := os.Stat(s.Tree); err != nil {
-			errs = append(errs, fmt.Errorf("kernel tree %s: %w: name a git repository with kernel sources", s.Tree, bareError(err)))
-		} else if !info.IsDir() {
-			errs = append(errs, fmt.Errorf("kernel tree %s is not a folder: use tarball for an archive", s.Tree))
+		if err := checkTreeFolder(s.Tree); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errs
+}
+
+// checkTreeFolder checks that a git tree is a folder at all.
+func checkTreeFolder(tree string) error {
+	if info, err := os.Stat(tree); err != nil {
+		return fmt.Errorf("kernel tree %s: %w: name a git repository with kernel sources", tree, bareError(err))
+	} else if !info.IsDir() {
+		return fmt.Errorf("kernel tree %s is not a folder: use tarball for an archive", tree)
+	}
+	return nil
 }
 
 // debianSource matches the names under which Debian ships kernel sources.

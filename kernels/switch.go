@@ -23,6 +23,9 @@ func (t *tree) switchTo(ctx context.Context, want fileSet) error {
 	if t.state.Base != t.src.base() {
 		return t.rebase(ctx, want)
 	}
+	if err := isKernelTree(t.sources()); err != nil { // an earlier build may have found that, too
+		return fmt.Errorf("%s: %w", t.src.name(), err)
+	}
 	return t.overlay(ctx, want)
 }
 
