@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -263,18 +262,11 @@ func LoadBisection(dir string) (*Bisection, error) {
 // LastBisection returns the folder of the bisection in a results folder that was
 // started last.
 func LastBisection(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("look for the last bisection: %w", err)
+	path, err := lastCampaign(dir, func(c *Campaign) bool { return c.Kind == KindBisect })
+	if err == nil && path == "" {
+		err = fmt.Errorf("no bisection in %s: name the folder of one", dir)
 	}
-	// Names begin with the time of the start.
-	for _, e := range slices.Backward(entries) {
-		path := filepath.Join(dir, e.Name())
-		if c, err := LoadCampaign(path); err == nil && c.Kind == KindBisect {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no bisection in %s: name the folder of one", dir)
+	return path, err
 }
 
 // replayBisection replays a loaded campaign. change, when it is not nil, may

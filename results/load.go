@@ -74,6 +74,23 @@ func LoadCampaign(dir string) (*Campaign, error) {
 	return &c, nil
 }
 
+// lastCampaign returns the folder of the campaign that began last of those that
+// are wanted, "" when there is none.
+func lastCampaign(dir string, want func(*Campaign) bool) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("look for the last campaign: %w", err)
+	}
+	// Names begin with the time of the start.
+	for _, e := range slices.Backward(entries) {
+		path := filepath.Join(dir, e.Name())
+		if c, err := LoadCampaign(path); err == nil && want(c) {
+			return path, nil
+		}
+	}
+	return "", nil
+}
+
 // readRun reads a run's folder: its events, and run.json when those are damaged,
 // which the warning then says. finished says whether the record has an end. The
 // outcome is drawn again in either case.

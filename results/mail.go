@@ -17,9 +17,9 @@ const (
 	mailReports = 8
 )
 
-// validTestedBy checks that the text is one name and address: the tags of a mail
-// are read by programs.
-func validTestedBy(text string) error {
+// CheckTestedBy checks that the text is one name and address, or empty: the tags
+// of a mail are read by programs.
+func CheckTestedBy(text string) error {
 	if text == "" {
 		return nil
 	}

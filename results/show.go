@@ -33,6 +33,12 @@ const (
 	Incomplete judge.Verdict = "incomplete" // there are too few runs to say so
 )
 
+// Answers are all verdicts that a campaign can have.
+func Answers() []string {
+	return []string{string(judge.Fixed), string(judge.NotFixed), string(judge.Regressed), string(judge.NotReproduced), string(judge.Inconclusive),
+		string(judge.Error), string(Failing), string(Passing), string(Incomplete), string(Tuned), string(LittleToGain), string(NothingFound)}
+}
+
 // Verdict draws the verdict of a campaign that is no bisection from its runs.
 func (r Recorded) Verdict() judge.Verdict {
 	switch {

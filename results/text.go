@@ -30,7 +30,7 @@ const (
 // is stripped of anything that could steer the terminal. The error is that of w
 // or of a TestedBy that is no name and address.
 func Text(w io.Writer, s Summary, o TextOptions) error {
-	if err := validTestedBy(o.TestedBy); err != nil {
+	if err := CheckTestedBy(o.TestedBy); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -44,6 +44,9 @@ type Campaign struct {
 	Counts judge.Counts `json:"counts"`
 	// Open is the number of runs whose record has no end.
 	Open int `json:"open"`
+	// Unreadable is the number of runs that the verdict may rest on and that
+	// cannot be read.
+	Unreadable int `json:"unreadable_runs,omitempty"`
 	// Cells is the number of a matrix's cells; BadCells those with a run that
 	// failed, GoodCells those with clean runs only.
 	Cells     int `json:"cells,omitempty"`
@@ -75,21 +78,21 @@ func (x *Index) Campaigns(ctx context.Context, f Filter) ([]Campaign, error) {
 	w.equal("verdict", f.Verdict)
 	w.since("started", f.Since)
 	if !f.Until.IsZero() {
-		w.add("started < ?", f.Until.UnixNano())
+		w.add("started < ?", nanoseconds(f.Until))
 	}
 	return x.campaigns(ctx, w.text()+` ORDER BY started DESC, folder DESC LIMIT ? OFFSET ?`, append(w.args, limitOf(f.Limit), f.Offset)...)
 }
 
 func (x *Index) campaigns(ctx context.Context, tail string, args ...any) ([]Campaign, error) {
 	return list(ctx, x, `SELECT folder, kind, name, workload, shape, accel, started, elapsed, ended, verdict, confidence,
-		reproduced, clean, other_failure, invalid, open, cells, bad_cells, good_cells, pre, post, stopped, failed, perturbed
-		FROM campaigns `+tail, args, func(row *sql.Rows) (Campaign, error) {
+		reproduced, clean, other_failure, invalid, open, cells, bad_cells, good_cells, pre, post, stopped, failed, perturbed,
+		(SELECT count(*) FROM problems WHERE problems.folder = campaigns.folder AND path <> '') FROM campaigns `+tail, args, func(row *sql.Rows) (Campaign, error) {
 		var c Campaign
 		var started int64
 		var ended bool
 		err := row.Scan(&c.ID, &c.Kind, &c.Name, &c.Workload, &c.Shape, &c.Accel, &started, &c.ElapsedSeconds, &ended, &c.Verdict, &c.Confidence,
 			&c.Counts.Reproduced, &c.Counts.Clean, &c.Counts.OtherFailure, &c.Counts.Invalid, &c.Open, &c.Cells, &c.BadCells, &c.GoodCells,
-			&c.Pre, &c.Post, &c.Stopped, &c.Failed, &c.Perturbed)
+			&c.Pre, &c.Post, &c.Stopped, &c.Failed, &c.Perturbed, &c.Unreadable)
 		c.Started = moment(started)
 		c.State = x.stateOf(&c, ended)
 		return c, err
@@ -216,7 +219,7 @@ func (w *where) equal(column, value string) {
 
 func (w *where) since(column string, t time.Time) {
 	if !t.IsZero() {
-		w.add(column+" >= ?", t.UnixNano())
+		w.add(column+" >= ?", nanoseconds(t))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"patchproof/results"
@@ -24,6 +25,9 @@ func (x *Index) Compare(ctx context.Context, refs []string, confidence float64) 
 		o, err := x.observed(ctx, ref)
 		if err != nil {
 			return results.Comparison{}, err
+		}
+		if slices.ContainsFunc(loaded, func(l results.Observed) bool { return l.Campaign.ID == o.Campaign.ID }) {
+			return results.Comparison{}, &results.AskedError{Err: fmt.Errorf("%s is named twice: its runs would count twice", o.Campaign.ID)}
 		}
 		loaded = append(loaded, o)
 	}

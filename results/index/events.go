@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
+	"patchproof/results"
 	"patchproof/results/judge"
 )
 
@@ -69,6 +71,16 @@ func (f EventFilter) where() where {
 	w.equal("r.kernel_sha", f.KernelSHA)
 	w.since("c.started", f.Since)
 	return w
+}
+
+// KnownFingerprint returns an error unless a run has shown the report: a
+// *results.AskedError.
+func (x *Index) KnownFingerprint(ctx context.Context, fingerprint string) error {
+	runs, err := x.Runs(ctx, RunFilter{Fingerprint: fingerprint, Limit: 1})
+	if err == nil && len(runs) == 0 {
+		err = &results.AskedError{Err: fmt.Errorf("no run has shown a report with fingerprint %q: 'patchproof results reports' lists those that were seen", fingerprint)}
+	}
+	return err
 }
 
 // Sighting is one run that showed a report.

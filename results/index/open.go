@@ -112,7 +112,13 @@ func (x *Index) openFile(ctx context.Context) error {
 		return err
 	}
 	x.lock = lock
-	name := url.URL{Scheme: "file", Path: filepath.Join(x.dir, fileName),
+	// in a URL, the first part of a relative path would be a host
+	path, err := filepath.Abs(filepath.Join(x.dir, fileName))
+	if err != nil {
+		x.close() // the first error says more
+		return err
+	}
+	name := url.URL{Scheme: "file", Path: path,
 		RawQuery: fmt.Sprintf("_txlock=immediate&_busy_timeout=%d&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)", busyTimeout)}
 	if err := x.connect(ctx, name.String()); err != nil {
 		x.close() // the first error says more

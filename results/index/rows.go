@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"math"
 	"strings"
 	"time"
 
@@ -193,9 +194,16 @@ func kindOf(c *results.Campaign) results.Kind {
 	return results.KindRun
 }
 
+// nanoseconds since 1970; times that these cannot express become the nearest
+// that they can.
 func nanoseconds(t time.Time) int64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.Year() < 1678:
+		return math.MinInt64
+	case t.Year() > 2261:
+		return math.MaxInt64
 	}
 	return t.UnixNano()
 }

@@ -54,7 +54,25 @@ func (c *Campaign) answer() string {
 	case c.Stopped != "":
 		parts = append(parts, "stopped: "+short(c.Stopped))
 	}
+	// the verdict was drawn from runs that a reader has to know are gone
+	if c.Unreadable > 0 {
+		parts = append(parts, runs(c.Unreadable)+" cannot be read")
+	}
+	switch open := c.Open - c.Unreadable; { // what cannot be read has no end either
+	case c.State == StateEnded && open > 0:
+		parts = append(parts, runs(open)+" without an end")
+	case c.Unreadable > 0:
+	case c.Kind == results.KindVerify && c.State == StateEnded && c.Verdict != "" && c.Counts.Runs() == 0 && c.Failed == "":
+		parts = append(parts, "its runs are gone")
+	}
 	return strings.Join(parts, ", ")
+}
+
+func runs(n int) string {
+	if n == 1 {
+		return "1 run"
+	}
+	return fmt.Sprintf("%d runs", n)
 }
 
 func short(s string) string {
