@@ -36,7 +36,7 @@ var yamlErrorLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)`)
 
 func parseDocument(file string, data []byte) (*document, error) {
 	if len(data) > maxDocumentBytes {
-		return nil, &PositionError{File: file, Message: fmt.Sprintf("the file has %d bytes; a plan or workload has at most %d", len(data), maxDocumentBytes)}
+		return nil, &PositionError{File: file, Message: fmt.Sprintf("the file is too large: a plan or workload has at most %d bytes", maxDocumentBytes)}
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var node yaml.Node

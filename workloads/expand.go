@@ -125,7 +125,7 @@ func checkSource(src *source, at, what string, k KernelSpec) *PositionError {
 	case len(sources) > 1:
 		return src.errorf(at, "the %s has two sources, %s; give one", what, strings.Join(sources, " and "))
 	case k.Tree != "" && k.Rev == "":
-		return src.errorf(at, "the %s has a tree but no rev; give one", what)
+		return src.errorf(at, "the %s has a tree but no rev: give one, or for a pair of kernels fix, or base with patch", what)
 	case k.Tree == "" && k.Rev != "":
 		return src.errorf(at+".rev", "a revision needs a git tree; the %s comes from %s", what, sources[0])
 	case k.Image != "" && isBuilt:

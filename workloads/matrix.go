@@ -164,7 +164,8 @@ func LoadMatrix(name string, data []byte, vars map[string]string) (*Matrix, erro
 
 // decodeMatrix decodes the axes first: those that are variables have their
 // first value while the rest is decoded, and each cell decodes it again.
-func decodeMatrix(doc *document, vars map[string]string) (*Matrix, error) {
+func decodeMatrix(doc *document, vars map[string]string) (m *Matrix, err error) {
+	defer func() { err = doc.otherKind(MatrixFile, err) }()
 	declared, err := doc.declaredVariables()
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func decodeMatrix(doc *document, vars map[string]string) (*Matrix, error) {
 		}
 	}
 	maps.Copy(first, own)
-	m, err := doc.matrix(first)
+	m, err = doc.matrix(first)
 	if err != nil {
 		return nil, err
 	}

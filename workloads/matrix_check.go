@@ -53,8 +53,8 @@ func (m *Matrix) checkRepeat(at string, repeat int, confidence float64, stop str
 	switch {
 	case repeat < 1 || repeat > maxRepeat:
 		return m.errorf(join(at, "repeat"), "expected 1 to %d runs, got %d", maxRepeat, repeat)
-	case !(confidence >= minConfidence && confidence <= maxConfidence):
-		return m.errorf(join(at, "confidence"), "expected a confidence from %v to %v, got %v", minConfidence, maxConfidence, confidence)
+	case !(confidence >= minConfidence && confidence <= MaxConfidence):
+		return m.errorf(join(at, "confidence"), "expected a confidence from %v to %v, got %v", minConfidence, MaxConfidence, confidence)
 	case stop != "" && !slices.Contains(stopValues, stop):
 		return m.errorf(join(at, "stop"), "expected %s, got %s%s", oneOf(stopValues), shorten(stop), didYouMean(stop, stopValues))
 	}

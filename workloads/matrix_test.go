@@ -48,7 +48,7 @@ func lintMatrixFile(name string, data []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return lintMatrix(doc, shipped, nil)
+	return lintMatrix(doc, shipped, nil, false)
 }
 
 func TestMatrixOrder(t *testing.T) {

@@ -206,7 +206,8 @@ func (p *Plan) WithVariables(vars map[string]string) (*Plan, error) {
 	return decodePlan(p.doc, merged)
 }
 
-func decodePlan(doc *document, vars map[string]string) (*Plan, error) {
+func decodePlan(doc *document, vars map[string]string) (p *Plan, err error) {
+	defer func() { err = doc.otherKind(VerifyFile, err) }()
 	declared, err := doc.declaredVariables()
 	if err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func decodePlan(doc *document, vars map[string]string) (*Plan, error) {
 			extra[k] = v
 		}
 	}
-	p := &Plan{doc: doc, extra: extra}
+	p = &Plan{doc: doc, extra: extra}
 	d, err := doc.decode(p, own)
 	if err != nil {
 		return nil, err
@@ -265,7 +266,7 @@ func (doc *document) declaredVariables() (map[string]bool, error) {
 // upper one no affordable number of runs is enough.
 const (
 	minConfidence = 0.5
-	maxConfidence = 0.9999
+	MaxConfidence = 0.9999
 )
 
 func (p *Plan) check() *PositionError {
@@ -274,9 +275,9 @@ func (p *Plan) check() *PositionError {
 	case !isName(p.Name):
 		return src.errorf("name", "expected a name of lower case letters, digits and - . _ (at most 64), got %s", shorten(p.Name))
 	case p.Confidence > 1 && p.Confidence < 100:
-		return src.errorf("confidence", "expected a confidence from %v to %v, got %v; %v%% is %v", minConfidence, maxConfidence, p.Confidence, p.Confidence, p.Confidence/100)
-	case !(p.Confidence >= minConfidence && p.Confidence <= maxConfidence):
-		return src.errorf("confidence", "expected a confidence from %v to %v, got %v", minConfidence, maxConfidence, p.Confidence)
+		return src.errorf("confidence", "expected a confidence from %v to %v, got %v; %v%% is %v", minConfidence, MaxConfidence, p.Confidence, p.Confidence, p.Confidence/100)
+	case !(p.Confidence >= minConfidence && p.Confidence <= MaxConfidence):
+		return src.errorf("confidence", "expected a confidence from %v to %v, got %v", minConfidence, MaxConfidence, p.Confidence)
 	case p.MaxRuns < 1 || p.MaxRuns > 100_000:
 		return src.errorf("max_runs", "expected 1 to 100000 runs, got %d", p.MaxRuns)
 	case p.Jobs < 0 || p.Jobs > 1024:

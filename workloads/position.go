@@ -20,7 +20,7 @@ type PositionError struct {
 // Error renders the error as compilers do, so that editors can jump to it.
 func (e *PositionError) Error() string {
 	switch {
-	case e.File == "" && e.Line == 0:
+	case e.File == "": // a plan made from flags
 		return e.Message
 	case e.Line == 0:
 		return e.File + ": " + e.Message

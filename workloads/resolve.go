@@ -1,7 +1,9 @@
 package workloads
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -38,6 +40,17 @@ func ReadShipped(shipped fs.FS, kind, name string) (file string, data []byte, er
 	return ShippedPrefix + file, data, nil
 }
 
+// ReadFile reads a plan or workload, and no more of it than one can have: what
+// is longer fails when it is parsed.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxDocumentBytes+1))
+}
+
 // read finds the file of a reference that is not inline. The first result is
 // the name to use in messages.
 func (r WorkloadRef) read(shipped fs.FS) (file string, data []byte, err error) {
@@ -47,7 +60,7 @@ func (r WorkloadRef) read(shipped fs.FS) (file string, data []byte, err error) {
 	if name, isShipped := strings.CutPrefix(r.Path, ShippedPrefix); isShipped {
 		data, err = fs.ReadFile(shipped, name)
 	} else {
-		data, err = os.ReadFile(r.Path)
+		data, err = ReadFile(r.Path)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("read workload: %w", err)
@@ -192,7 +205,7 @@ func writeShipped(shipped fs.FS, name, dir string) (string, error) {
 	}
 	data, err := fs.ReadFile(shipped, name)
 	if err != nil {
-		return "", fmt.Errorf("%s%s is not shipped with this patchproof%s", ShippedPrefix, name, didYouMean(name, shippedFiles(shipped)))
+		return "", errors.New(notShipped(shipped, name))
 	}
 	target := filepath.Join(dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
@@ -202,6 +215,10 @@ func writeShipped(shipped fs.FS, name, dir string) (string, error) {
 		return "", fmt.Errorf("write shipped file: %w", err)
 	}
 	return target, nil
+}
+
+func notShipped(shipped fs.FS, name string) string {
+	return fmt.Sprintf("%s%s is not shipped with this patchproof%s", ShippedPrefix, name, didYouMean(name, shippedFiles(shipped)))
 }
 
 // shippedFiles lists everything that is shipped, for a "did you mean".

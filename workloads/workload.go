@@ -197,8 +197,9 @@ func (w *Workload) FileSystems() []string {
 	return names
 }
 
-func decodeWorkload(doc *document, vars map[string]string) (*Workload, error) {
-	w := &Workload{doc: doc}
+func decodeWorkload(doc *document, vars map[string]string) (w *Workload, err error) {
+	defer func() { err = doc.otherKind(WorkloadFile, err) }()
+	w = &Workload{doc: doc}
 	d, err := doc.decode(w, vars)
 	if err != nil {
 		return nil, err
@@ -254,6 +255,14 @@ func (w *Workload) check() *PositionError {
 		return err
 	}
 	return checkBenign(src, "benign", w.Benign)
+}
+
+// Check checks a guest that comes from no file.
+func (g Guest) Check() error {
+	if err := g.check(&source{}, ""); err != nil {
+		return err
+	}
+	return nil
 }
 
 func (g Guest) check(src *source, path string) *PositionError {
