@@ -59,7 +59,7 @@ func (h *Harness) Bisect(ctx context.Context, r BisectRequest) (*results.Bisecti
 	if err != nil {
 		return nil, err
 	}
-	skip, err := skipped(ctx, record.Tree, r.Skip)
+	skip, err := skipped(ctx, record, r.Skip)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h *Harness) ResumeBisect(ctx context.Context, r ResumeRequest) (*results.B
 	if err != nil {
 		return nil, err
 	}
-	skip, err := skipped(ctx, state.Record.Tree, r.Skip)
+	skip, err := skipped(ctx, state.Record, r.Skip)
 	if err != nil {
 		return nil, err
 	}
@@ -167,13 +167,16 @@ func (b *bisection) guest() workloads.Guest {
 	return b.workload.Defaults.Over(workloads.FallbackGuest())
 }
 
-// skipped resolves the revisions that are not to be tested.
-func skipped(ctx context.Context, tree string, revs []string) (map[string]string, error) {
+// skipped resolves the revisions that are not to be tested. The ends have to be.
+func skipped(ctx context.Context, record *results.BisectRecord, revs []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, rev := range revs {
-		commit, err := kernels.ResolveCommit(ctx, tree, rev)
+		commit, err := kernels.ResolveCommit(ctx, record.Tree, rev)
 		if err != nil {
 			return nil, kernelError("--skip", err)
+		}
+		if commit == record.Old.Commit || commit == record.New.Commit {
+			return nil, inputError(fmt.Errorf("--skip %s: it is an end of the range, which has to be tested: choose another end", rev))
 		}
 		out[commit] = rev
 	}

@@ -178,13 +178,13 @@ func (h *Harness) beginMatrix(ctx context.Context, r MatrixRequest) (*matrix, er
 	if m.writer, err = store.Create(&m.record); err != nil {
 		return nil, err
 	}
-	m.unlock, err = lockMatrix(m.writer.Dir())
+	m.unlock, err = lockCampaign(m.writer.Dir())
 	return m, err
 }
 
 // reopenMatrix makes a campaign ready to go on.
 func (h *Harness) reopenMatrix(ctx context.Context, dir string, r MatrixRequest) (m *matrix, err error) {
-	unlock, err := lockMatrix(dir)
+	unlock, err := lockCampaign(dir)
 	if err != nil {
 		return nil, inputError(err)
 	}
@@ -269,8 +269,8 @@ func (m *matrix) describe(r MatrixRequest) (results.Campaign, error) {
 	}, nil
 }
 
-// lockMatrix keeps two processes from going on with one campaign.
-func lockMatrix(dir string) (unlock func(), err error) {
+// lockCampaign keeps two processes from going on with one campaign.
+func lockCampaign(dir string) (unlock func(), err error) {
 	f, err := os.Open(filepath.Join(dir, planName))
 	if err != nil {
 		return nil, fmt.Errorf("resume: %w: name the folder of a campaign", err)

@@ -56,11 +56,11 @@ func (h *Harness) Resume(ctx context.Context, r MatrixRequest) (*MatrixResult, e
 
 // LintFile checks a plan or a workload and says what it is.
 func LintFile(file string, vars map[string]string) (string, error) {
-	data, err := os.ReadFile(file)
+	data, err := workloads.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("lint: %w", err)
 	}
-	kind, cells, err := workloads.Lint(file, data, shipped(), vars)
+	kind, cells, err := workloads.LintFiles(file, data, shipped(), vars)
 	if err != nil {
 		return "", err
 	}

@@ -393,7 +393,7 @@ func TestMatrixResume(t *testing.T) {
 func TestMatrixResumeErrors(t *testing.T) {
 	l := newLab(t, testMatrix)
 	dir := l.run(t.Context(), MatrixRequest{}, l.fake()).Campaign.Dir
-	unlock, err := lockMatrix(dir)
+	unlock, err := lockCampaign(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package orchestrator
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -59,7 +58,7 @@ func (r *Request) hold() (err error) {
 }
 
 func readPlan(file string) (*planText, error) {
-	data, err := os.ReadFile(file)
+	data, err := workloads.ReadFile(file)
 	if err == nil {
 		return &planText{file, data}, nil
 	}
@@ -175,7 +174,7 @@ func (r Request) fromFlags() (*workloads.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return workloads.LoadPlanWith("command line", data, r.Variables)
+	return workloads.LoadPlanWith("", data, r.Variables)
 }
 
 // spec is the kernel as a plan would have it, with the shipped configuration

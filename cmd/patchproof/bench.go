@@ -70,7 +70,7 @@ Exit status: 0 no difference beyond chance, 1 a difference (one of the two p bel
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&runs, "runs", 40, "runs of each kind")
+	countVar(f, &runs, "runs", 1, 40, "runs of each kind")
 	perturbFlags(f, &r.Perturb, &g.perturbSeed)
 	guest.add(f)
 	formatFlag(cmd, &format, "text", "json")
@@ -134,9 +134,9 @@ Exit status: 0 measured, 2 usage, 4 the infrastructure failed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.Turns, "turns", 0, "turns of every number of guests (default 3)")
-	f.IntVar(&o.Runs, "runs", 0, "runs in a turn, at least (default 4)")
-	f.IntVar(&o.Most, "most", 0, "largest number of guests (default twice the processors)")
+	countVar(f, &o.Turns, "turns", 1, 0, "turns of every number of guests (default 3)")
+	countVar(f, &o.Runs, "runs", 1, 0, "runs in a turn, at least (default 4)")
+	countVar(f, &o.Most, "most", 1, 0, "largest number of guests (default twice the processors)")
 	perturbFlags(f, &r.Perturb, &g.perturbSeed)
 	guest.add(f)
 	formatFlag(cmd, &format, "text", "json")

@@ -10,6 +10,7 @@ import (
 	"patchproof/orchestrator"
 	"patchproof/results"
 	"patchproof/results/judge"
+	"patchproof/workloads"
 )
 
 func newBisect(g *global) *cobra.Command {
@@ -57,15 +58,15 @@ Exit status: 0 found, 2 usage, 3 not found, 4 the infrastructure failed.`,
 	f.BoolVar(&r.FirstParent, "first-parent", false, "follow the first parent of merges only")
 	f.BoolVar(&resume, "resume", false, "go on with the bisection in FOLDER, or with the last one")
 	commitFlags(f, &r.Request)
-	f.Float64Var(&r.Confidence, "confidence", 0, "how sure the answer has to be, such as 0.99")
-	f.IntVar(&r.MaxRuns, "max-runs", 0, "most runs, all commits together (default no limit)")
-	f.DurationVar(&r.Budget, "budget", 0, "most time for builds and runs, such as 2h")
+	confidenceVar(f, &r.Confidence, 0, workloads.MaxConfidence, "how sure the answer has to be, such as 0.99")
+	countVar(f, &r.MaxRuns, "max-runs", 1, 0, "most runs, all commits together (default no limit)")
+	budgetVar(f, &r.Budget, "most time for builds and runs, such as 2h")
 	jobsFlag(f, &r.Jobs)
 	forkFlag(f, g)
 	perturbFlags(f, &r.Perturb, &g.perturbSeed)
 	guest.add(f)
 	formatFlag(cmd, &format, "text", "json")
-	cmd.AddCommand(newBisectLog(g), newBisectSimulate())
+	cmd.AddCommand(newBisectLog(g), withoutFolders(newBisectSimulate()))
 	return cmd
 }
 
@@ -93,13 +94,7 @@ func startBisect(cmd *cobra.Command, h *orchestrator.Harness, r orchestrator.Bis
 var resumable = []string{"resume", "skip", "confidence", "max-runs", "budget", "jobs", "format", "json", "cache-dir", "results-dir", "qemu", "quiet"}
 
 func resumeBisect(cmd *cobra.Command, g *global, h *orchestrator.Harness, r orchestrator.BisectRequest, args []string) (*results.Bisection, error) {
-	var err error
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && !slices.Contains(resumable, f.Name) {
-			err = usage("--%s cannot change when a bisection goes on: start a new one", f.Name)
-		}
-	})
-	if err != nil {
+	if err := onlyFlags(cmd, "bisection", resumable); err != nil {
 		return nil, err
 	}
 	dir, err := bisectionFolder(g, args)
@@ -107,6 +102,16 @@ func resumeBisect(cmd *cobra.Command, g *global, h *orchestrator.Harness, r orch
 		return nil, err
 	}
 	return h.ResumeBisect(cmd.Context(), orchestrator.ResumeRequest{Dir: dir, Confidence: r.Confidence, MaxRuns: r.MaxRuns, Budget: r.Budget, Jobs: r.Jobs, Skip: r.Skip})
+}
+
+// onlyFlags refuses the flags that cannot change when something goes on.
+func onlyFlags(cmd *cobra.Command, what string, allowed []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && !slices.Contains(allowed, f.Name) {
+			err = usage("--%s cannot change when a %s goes on: start a new one", f.Name, what)
+		}
+	})
+	return err
 }
 
 // bisectionFolder is the one given, or that of the last bisection.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchproof/results/judge"
+	"patchproof/workloads"
 )
 
 // simulateFlags are the flags of patchproof bisect simulate.
@@ -52,7 +53,7 @@ It drives the code that patchproof bisect uses. See docs/bisect.md.`,
 	flags.IntVar(&f.spec.Trials, "trials", 1000, "number of bisections")
 	flags.Float64Var(&f.spec.BuildCost, "build-cost", 5, "cost of a build, in runs")
 	flags.StringVar(&f.skips, "skips", "", "untestable blocks at random places, such as 3x34: three of 34 commits")
-	flags.Float64Var(&f.confidence, "confidence", judge.DefaultConfidence, "probability that ends the search")
+	confidenceVar(flags, &f.confidence, judge.DefaultConfidence, workloads.MaxConfidence, "probability that ends the search")
 	flags.Uint64Var(&f.spec.Seed, "seed", 1, "what the random numbers are made from")
 	formatFlag(cmd, &f.format, "text", "json")
 	return cmd

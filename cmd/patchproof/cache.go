@@ -33,7 +33,7 @@ func newCacheGC(g *global) *cobra.Command {
 			return cache.GC(o)
 		}, printStates)
 	f := cmd.Flags()
-	f.DurationVar(&o.MaxAge, "max-age", 7*24*time.Hour, "remove what was not used for this long")
+	ageVar(f, &o.MaxAge, 7*24*time.Hour)
 	f.BoolVar(&o.All, "all", false, "remove all that is not in use")
 	return cmd
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,12 +35,12 @@ type guestFlags struct {
 }
 
 func (g *guestFlags) add(f *pflag.FlagSet) {
-	f.IntVar(&g.vcpus, "vcpus", 0, "virtual processors of a guest")
+	countVar(f, &g.vcpus, "vcpus", 1, 0, "virtual processors of a guest")
 	f.StringVar(&g.memory, "memory", "", "memory of a guest, such as 1GiB")
 	f.StringVar(&g.disk, "disk", "", "size of a guest's sparse disk, such as 12GiB")
 	f.StringVar(&g.accel, "accel", "", "accelerator: auto, kvm or tcg")
 	f.BoolVar(&g.icount, "icount", false, "let the guest's clock count its instructions (tcg, one processor)")
-	f.IntVar(&g.load, "load", 0, "busy processes beside each guest")
+	countVar(f, &g.load, "load", 0, 0, "busy processes beside each guest")
 	f.StringArrayVar(&g.appendWords, "append", nil, "word for the guest's kernel command line; repeatable")
 	f.StringArrayVar(&g.variables, "var", nil, "variable of the plan or workload, NAME=VALUE; repeatable")
 }
@@ -69,13 +71,20 @@ func (g *guestFlags) guest() (workloads.Guest, error) {
 		if err != nil {
 			return out, usage("%s: %w", size.flag, err)
 		}
+		if v == 0 {
+			return out, usage("%s: expected a size such as 1GiB, got %q", size.flag, size.text)
+		}
 		*size.value = v
 	}
 	switch g.accel {
 	case "", "auto", "kvm", "tcg":
-		return out, nil
+	default:
+		return out, usage("--accel: expected auto, kvm or tcg, got %q", g.accel)
 	}
-	return out, usage("--accel: expected auto, kvm or tcg, got %q", g.accel)
+	if err := out.Check(); err != nil {
+		return out, usage("guest: %w", err)
+	}
+	return out, nil
 }
 
 func (g *guestFlags) vars() (map[string]string, error) {
@@ -126,7 +135,11 @@ type jsonFlag struct{ value *string }
 func (j *jsonFlag) String() string { return "false" }
 func (j *jsonFlag) Type() string   { return "bool" }
 func (j *jsonFlag) Set(s string) error {
-	if s == "true" {
+	on, err := strconv.ParseBool(s)
+	if err != nil {
+		return errors.New("expected true or false")
+	}
+	if on {
 		*j.value = "json"
 	}
 	return nil
@@ -154,7 +167,7 @@ func (p *perturbFlag) Set(s string) (err error) {
 
 // jobsFlag says how many guests run at a time.
 func jobsFlag(f *pflag.FlagSet, jobs *int) {
-	f.IntVarP(jobs, "jobs", "j", 0, "guests at a time (default as measured by 'bench jobs', or as many as have cores of their own)")
+	countVarP(f, jobs, "jobs", "j", 0, 0, "guests at a time (default as measured by 'bench jobs', or as many as have cores of their own)")
 }
 
 // forkFlag says where runs begin.

@@ -49,7 +49,7 @@ func newKernelBuild(g *global) *cobra.Command {
 		},
 	}
 	kernelFlags(cmd, &r)
-	cmd.Flags().IntVarP(&r.Jobs, "jobs", "j", 0, "compilers at a time")
+	countVarP(cmd.Flags(), &r.Jobs, "jobs", "j", 0, 0, "compilers at a time")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }
@@ -72,7 +72,7 @@ func newKernelList(g *global) *cobra.Command {
 				return err
 			}
 			if format == "json" {
-				return writeJSON(cmd, images)
+				return writeJSON(cmd, append([]*kernels.Image{}, images...))
 			}
 			return printImages(cmd, images)
 		},
@@ -104,7 +104,7 @@ func newKernelGC(g *global) *cobra.Command {
 			return store.GC(cmd.Context(), o)
 		}, printGC)
 	f := cmd.Flags()
-	f.DurationVar(&o.MaxAge, "max-age", 30*24*time.Hour, "remove what was not used for this long")
+	ageVar(f, &o.MaxAge, 30*24*time.Hour)
 	f.StringArrayVar(&o.Keep, "keep", nil, "ID of a kernel that stays; repeatable")
 	return cmd
 }
@@ -158,6 +158,9 @@ func parseMaxSize(text string) (uint64, error) {
 	size, err := workloads.ParseSize(text)
 	if err != nil {
 		return 0, usage("--max-size: %w", err)
+	}
+	if size == 0 {
+		return 0, usage("--max-size: expected a size such as 20GiB, got %q; to remove all that was not used just now, give --max-age 1s", text)
 	}
 	return uint64(size), nil
 }

@@ -6,13 +6,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"patchproof/kernels"
 	"patchproof/orchestrator"
 	"patchproof/workloads"
 )
@@ -57,29 +62,77 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRoot(environment())
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &written{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	return forGitBisect(cmd, err)
+	err = forGitBisect(cmd, err)
+	if asksJSON(cmd, args) && !out.any {
+		return jsonError(stdout, err)
+	}
+	return err
+}
+
+// written notes whether something was written.
+type written struct {
+	io.Writer
+	any bool
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.any = w.any || len(p) > 0
+	return w.Writer.Write(p)
+}
+
+// asksJSON reports whether a command's output was to be JSON. A mistake may stand
+// before the flag that says so.
+func asksJSON(cmd *cobra.Command, args []string) bool {
+	format := cmd.Flags().Lookup("format")
+	return format != nil && (format.Value.String() == "json" || cmd.Flags().Lookup("json") != nil && slices.Contains(args, "--json"))
+}
+
+// jsonError prints an error that left nothing to print for a program that waits
+// for a document, and returns it.
+func jsonError(stdout io.Writer, err error) error {
+	message, status := messageOf(err)
+	if message == "" {
+		return err
+	}
+	document, merr := json.MarshalIndent(struct {
+		Error  string `json:"error"`
+		Status int    `json:"exit_status"`
+	}{message, status}, "", "  ")
+	if merr == nil {
+		fmt.Fprintf(stdout, "%s\n", document) // the error itself is told on stderr, too
+	}
+	return err
 }
 
 // report prints an error and returns the exit status that it means.
 func report(err error, stderr io.Writer) int {
-	if err == nil {
-		return statusOK
+	message, status := messageOf(err)
+	if message != "" {
+		fmt.Fprintln(stderr, "patchproof:", message)
 	}
-	var status *statusError
-	if errors.As(err, &status) && status.err == nil {
-		return status.status
-	}
-	fmt.Fprintln(stderr, "patchproof:", err)
+	return status
+}
+
+// messageOf returns what to say of an error, if anything, and the exit status
+// that it means.
+func messageOf(err error) (message string, status int) {
+	var exit *statusError
 	var input *orchestrator.InputError
 	var position *workloads.PositionError
+	var source *kernels.SourceError
 	switch {
-	case status != nil:
-		return status.status
-	case errors.As(err, &input), errors.As(err, &position):
-		return statusUsage
+	case err == nil:
+		return "", statusOK
+	case errors.As(err, &exit) && exit.err == nil:
+		return "", exit.status
+	case exit != nil:
+		return err.Error(), exit.status
+	case errors.As(err, &input), errors.As(err, &position), errors.As(err, &source):
+		return err.Error(), statusUsage
 	}
-	return statusBroken
+	return err.Error(), statusBroken
 }

@@ -39,6 +39,9 @@ runs or a signal left cells without an answer, 4 the infrastructure did.`,
   patchproof matrix --resume`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.dryRun && o.resume {
+				return usage("--dry-run shows the cells of a plan: give the plan, and no --resume")
+			}
 			if len(args) == 1 {
 				r.PlanFile = args[0]
 			} else if !o.resume {
@@ -61,9 +64,9 @@ runs or a signal left cells without an answer, 4 the infrastructure did.`,
 	f.StringVar(&r.Shard, "shard", "", "run one part of the cells only, such as 2/3")
 	f.StringArrayVar(&r.Cells, "cell", nil, "run only the cell with this key; repeatable")
 	f.StringArrayVar(&o.guest.variables, "var", nil, "variable of the plan or its workloads, NAME=VALUE; repeatable")
-	f.IntVar(&r.Repeat, "repeat", 0, "runs of each cell")
-	f.IntVar(&r.MaxRuns, "max-runs", 0, "most runs of the campaign")
-	f.DurationVar(&r.Budget, "budget", 0, "time after which no run begins, such as 8h")
+	countVar(f, &r.Repeat, "repeat", 1, 0, "runs of each cell")
+	countVar(f, &r.MaxRuns, "max-runs", 1, 0, "most runs of the campaign")
+	budgetVar(f, &r.Budget, "time after which no run begins, such as 8h")
 	jobsFlag(f, &r.Jobs)
 	forkFlag(f, g)
 	f.Uint64Var(&g.perturbSeed, "perturb-seed", 0, "what the seeds of perturbed runs are made from (default random)")

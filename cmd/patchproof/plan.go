@@ -17,7 +17,7 @@ func newPlan() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPlanLint(), newPlanSchema())
+	cmd.AddCommand(withoutFolders(newPlanLint()), withoutFolders(newPlanSchema()))
 	return cmd
 }
 

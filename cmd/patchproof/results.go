@@ -68,12 +68,12 @@ The formats for other programs (junit, kcidb, markdown) end with 0 once written.
 				err = results.ShowText(out, r, results.TextOptions{TestedBy: tested, Verbose: verbose})
 			}
 			if err != nil {
-				return resultsError(fmt.Errorf("printing the campaign: %w", err))
+				return resultsError(err)
 			}
 			return showStatus(r)
 		},
 	}
-	cmd.Flags().StringVar(&tested, "tested-by", "", "put a Tested-by line for 'NAME <EMAIL>' into the report")
+	testerVar(cmd.Flags(), &tested)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every run")
 	cmd.Flags().StringVar(&origin, "origin", results.DefaultOrigin, "name of the CI system in a kcidb document")
 	formatFlag(cmd, &format, "text", "json", "junit", "kcidb", "markdown")

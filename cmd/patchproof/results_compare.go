@@ -7,6 +7,7 @@ import (
 
 	"patchproof/results"
 	"patchproof/results/index"
+	"patchproof/workloads"
 )
 
 func newResultsCompare(g *global) *cobra.Command {
@@ -51,7 +52,7 @@ the runs are too few to call new.`,
 			})
 		},
 	}
-	cmd.Flags().Float64Var(&confidence, "confidence", results.DefaultCompareConfidence, "how sure new and fixed have to be, all of them together")
+	confidenceVar(cmd.Flags(), &confidence, results.DefaultCompareConfidence, workloads.MaxConfidence, "how sure new and fixed have to be, all of them together")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }

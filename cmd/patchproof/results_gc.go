@@ -40,8 +40,8 @@ running, cannot be read, or is referred to by a campaign that stays.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.KeepDays, "keep-days", 0, "keep what is not older than this many days")
-	f.IntVar(&o.Keep, "keep", 0, "keep this many campaigns of each kind and name")
+	countVar(f, &o.KeepDays, "keep-days", 0, 0, "keep what is not older than this many days")
+	countVar(f, &o.Keep, "keep", 0, 0, "keep this many campaigns of each kind and name")
 	f.BoolVar(&o.LogsOnly, "logs-only", false, "remove consoles and other files of runs, and keep the records")
 	f.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be removed")
 	formatFlag(cmd, &format, "text", "json")

@@ -55,8 +55,8 @@ named on standard error; nothing is done to them.`,
 	flags.Var(&choice{&kind, kinds}, "kind", "only verify, run, bisect, matrix or tune")
 	flags.StringVar(&f.Workload, "workload", "", "only campaigns of this workload")
 	flags.StringVar(&f.Name, "name", "", "only matrices of this name")
-	flags.StringVar(&f.Verdict, "verdict", "", "only campaigns with this answer, such as fixed or failing")
-	flags.IntVar(&f.Limit, "limit", 0, "no more than this many")
+	flags.Var(&choice{&f.Verdict, results.Answers()}, "verdict", "only campaigns with this answer, such as fixed or failing")
+	countVar(flags, &f.Limit, "limit", 0, 0, "no more than this many")
 	sinceFlag(flags, &f.Since)
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
@@ -77,6 +77,9 @@ first: in how many of the runs that were able to show it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withIndex(cmd, g, func(ctx context.Context, x *index.Index) error {
 				if len(args) == 1 {
+					if err := x.KnownFingerprint(ctx, args[0]); err != nil {
+						return resultsError(err)
+					}
 					points, err := x.Trend(ctx, args[0], f)
 					if err != nil {
 						return err

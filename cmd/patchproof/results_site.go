@@ -35,6 +35,7 @@ again into the same folder, it writes only what has changed.`,
 				return err
 			}
 			if format == "json" {
+				w.Problems = append([]string{}, w.Problems...)
 				return writeJSON(cmd, w)
 			}
 			for _, p := range w.Problems {

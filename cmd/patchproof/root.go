@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,11 +54,14 @@ func newRoot(e env) *cobra.Command {
 		SilenceErrors: true,
 		Version:       version(),
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if e.err != nil && (g.cacheDir == "" || g.resultsDir == "") {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if g.cacheDir != "" && g.resultsDir != "" || !usesFolders(cmd) {
+				return nil
+			}
+			if e.err != nil {
 				return &statusError{statusUsage, e.err}
 			}
-			return nil
+			return usage("--cache-dir and --results-dir must not be empty")
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -69,7 +73,7 @@ func newRoot(e env) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &statusError{statusUsage, fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newVerify(g), newTune(g), newMatrix(g), newPlan(), newBisect(g), newTestCommit(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newBench(g), newCache(g), newResults(g), newServe(g), newDmesg())
+	root.AddCommand(newVerify(g), newTune(g), newMatrix(g), newPlan(), newBisect(g), newTestCommit(g), newRun(g), newShell(g), newDoctor(g), newKernel(g), newBench(g), newCache(g), newResults(g), newServe(g), withoutFolders(newDmesg()))
 	usageArgs(root)
 	return root
 }
@@ -77,9 +81,15 @@ func newRoot(e env) *cobra.Command {
 // usageArgs makes a wrong number of arguments a usage error, for a command and
 // those below it.
 func usageArgs(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2 // slips that are taken for another command
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
+				if cmd.HasSubCommands() && len(args) > 0 && args[0] != "" {
+					if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+						err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+					}
+				}
 				return &statusError{statusUsage, fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 			}
 			return nil
@@ -88,6 +98,21 @@ func usageArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		usageArgs(sub)
 	}
+}
+
+// noFolders marks the commands that need neither cache nor results, and so no
+// home either.
+const noFolders = "no folders"
+
+func usesFolders(cmd *cobra.Command) bool {
+	_, marked := cmd.Annotations[noFolders]
+	parent := cmd.Parent()
+	return !marked && cmd.Name() != "help" && (parent == nil || parent.Name() != "completion")
+}
+
+func withoutFolders(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{noFolders: ""}
+	return cmd
 }
 
 // harness returns the harness for a command, and what has to be closed when

@@ -43,7 +43,7 @@ another way, 2 usage, 4 a run was invalid or the infrastructure failed.`,
 	singleFlags(cmd, &r, &guest)
 	f := cmd.Flags()
 	f.StringVarP(&r.Workload, "workload", "w", "", "workload: a shipped name or a file")
-	f.IntVar(&r.Repeat, "repeat", 1, "number of runs")
+	countVar(f, &r.Repeat, "repeat", 1, 1, "number of runs")
 	jobsFlag(f, &r.Guests)
 	forkFlag(f, g)
 	f.Uint64Var(&r.Seed, "seed", 0, "seed of a perturbed kernel, to repeat a run")

@@ -43,6 +43,9 @@ bisect run does not.`,
 		Example: "  git bisect run patchproof test-commit --workload ~/my.yaml --runs 10",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if commit.Workload == "" {
+				return usage("give --workload: a shipped name, or a file")
+			}
 			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
@@ -61,7 +64,7 @@ bisect run does not.`,
 	f.Uint64Var(&r.Seed, "seed", 0, "seed of every run of a perturbed kernel")
 	commitFlags(f, &commit)
 	f.StringVar(&commit.Kernel.Rev, "rev", "HEAD", "revision of --tree")
-	f.IntVar(&r.Runs, "runs", 1, "most runs")
+	countVar(f, &r.Runs, "runs", 1, 1, "most runs")
 	guest.add(f)
 	return cmd
 }

@@ -129,6 +129,8 @@ func TestParseGraph(t *testing.T) {
 		{"a\n\na\n", `line 3: commit "a" has a second line`},
 		{"a b b\n", `line 1: commit "a" names parent "b" twice`},
 		{"b\na a\n", "line 2: commit \"a\" is its own parent"},
+		{"a\nb \xb2\n", `line 2: "\xb2" is no name of a commit`},
+		{"a\nb\x1b[m\n", `line 2: "b\x1b[m" is no name of a commit`},
 		{"a\n" + strings.Repeat("x", 2<<20), "line 2"},
 	} {
 		if _, _, err := ParseGraph(strings.NewReader(tt.in)); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -93,7 +93,7 @@ func (c *Cache) items() ([]Item, error) {
 }
 
 func (c *Cache) remove(items []Item, limit uint64, doomed func(Item) bool, dry bool) (GCResult, error) {
-	var res GCResult
+	res := GCResult{Removed: []Item{}}
 	for _, i := range items {
 		res.KeptBytes += i.Bytes
 	}
