@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -133,6 +134,8 @@ func messageOf(err error) (message string, status int) {
 		return err.Error(), exit.status
 	case errors.As(err, &input), errors.As(err, &position), errors.As(err, &source):
 		return err.Error(), statusUsage
+	case errors.Is(err, context.Canceled):
+		return strings.ReplaceAll(err.Error(), context.Canceled.Error(), "stopped by a signal"), statusBroken
 	}
 	return err.Error(), statusBroken
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os/exec"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"patchproof/orchestrator"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
@@ -48,5 +52,25 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// TestMessageOf: statuses that scripts go by, and words for people.
+func TestMessageOf(t *testing.T) {
+	for _, tt := range []struct {
+		err     error
+		message string
+		status  int
+	}{
+		{nil, "", statusOK},
+		{&statusError{status: statusBad}, "", statusBad},
+		{usage("no %s", "plan"), "no plan", statusUsage},
+		{fmt.Errorf("plan: %w", &orchestrator.InputError{Err: errors.New("no such tree")}), "plan: no such tree", statusUsage},
+		{fmt.Errorf("guest x: %w", context.Canceled), "guest x: stopped by a signal", statusBroken},
+		{errors.New("disk full"), "disk full", statusBroken},
+	} {
+		if message, status := messageOf(tt.err); message != tt.message || status != tt.status {
+			t.Errorf("%v: %q with status %d, want %q with %d", tt.err, message, status, tt.message, tt.status)
+		}
 	}
 }

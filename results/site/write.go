@@ -49,8 +49,8 @@ type campaignRecord struct {
 	Files map[string]string `json:"files"`
 }
 
-// ErrForeign says that a folder holds something else than a site.
-var ErrForeign = errors.New("the folder is not empty and holds no site of patchproof")
+// ErrForeign says that a folder holds something else than a site, or is none.
+var ErrForeign = errors.New("it is not empty and holds no site of patchproof")
 
 // Write writes the site of a results folder into the folder out, which is made
 // when it is not there. Only what has changed is drawn and written again, and
@@ -63,6 +63,9 @@ func Write(ctx context.Context, dir, out string, o Options) (w Written, err erro
 		return Written{}, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if info, err := os.Stat(out); err == nil && !info.IsDir() {
+		return Written{}, fmt.Errorf("%s: %w: it is a file, name a folder", out, ErrForeign)
+	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return Written{}, fmt.Errorf("make the site's folder: %w", err)
 	}
