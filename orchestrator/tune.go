@@ -51,6 +51,7 @@ type tuning struct {
 	request Request
 	out     string
 	force   bool
+	began   time.Time // from when on the budget counts
 	budget  time.Duration
 	minGain float64
 	seed    uint64 // of the search
@@ -65,15 +66,17 @@ type tuning struct {
 	pairs        map[kernelKind]*kernelPair
 	guests       map[string]*guestimage.Image // with modules, by kernel
 	trials       map[string]*trial
-	leftOut      map[string]bool // keys of settings that cannot be tried
 	start        *trial
 
-	began   time.Time
 	writer  *results.CampaignWriter
+	unlock  func() // lets another process go on with the campaign
 	record  results.Campaign
 	runs    []results.Run
 	started int // runs
-	// execute is Harness.execute; tests replace it.
+	// extended says that the tuning goes on with another budget.
+	extended bool
+	// now is time.Now and execute Harness.execute; tests replace them.
+	now     func() time.Time
 	execute func(ctx context.Context, w *results.RunWriter, m *machine, s *subject) (results.Run, error)
 }
 
@@ -90,25 +93,30 @@ func (h *Harness) Tune(ctx context.Context, r TuneRequest) (*results.Recorded, e
 	if err != nil {
 		return nil, err
 	}
+	t.sit(t.budget)
 	if t.writer, err = store.Create(&t.record); err != nil {
 		return nil, err
 	}
+	if t.unlock, err = lockCampaign(t.writer.Dir()); err != nil {
+		return nil, err
+	}
 	h.note(fmt.Sprintf("%d knobs: %s; records: %s", len(t.knobs), knobNames(t.knobs), t.writer.Dir()))
-	err = t.carryOut(ctx)
-	return &results.Recorded{Campaign: &t.record, Runs: t.runs}, errors.Join(err, t.close(ctx, err))
+	return t.toItsEnd(ctx)
 }
 
 // prepareTuning does what comes before the first run, and finds every mistake
 // that can be found without one.
 func (h *Harness) prepareTuning(ctx context.Context, r TuneRequest) (*tuning, error) {
 	t := &tuning{h: h, request: r.Request, out: r.Out, force: r.Force, budget: cmp.Or(r.Budget, DefaultTuneBudget), minGain: r.MinGain,
-		pairs: map[kernelKind]*kernelPair{}, guests: map[string]*guestimage.Image{}, trials: map[string]*trial{}, leftOut: map[string]bool{}, execute: h.execute}
+		pairs: map[kernelKind]*kernelPair{}, guests: map[string]*guestimage.Image{}, trials: map[string]*trial{}, now: time.Now, execute: h.execute}
 	if t.minGain == 0 {
 		t.minGain = DefaultMinGain
 	}
 	if t.seed = h.PerturbSeed; t.seed == 0 {
 		t.seed = rand.Uint64()>>33 + 1
 	}
+	// All kernels' seeds come from this one, also after a break.
+	h.PerturbSeed = t.seed
 	t.request.Budget = 0
 	if err := t.request.hold(); err != nil {
 		return nil, err
@@ -135,7 +143,11 @@ func (h *Harness) prepareTuning(ctx context.Context, r TuneRequest) (*tuning, er
 	if err != nil {
 		return nil, err
 	}
-	return t, t.from(ctx, c)
+	if err := t.from(ctx, c); err != nil {
+		return nil, err
+	}
+	t.record.Tune.Request, err = t.keptRequest(r)
+	return t, err
 }
 
 // from takes the start over from a verification of the same plan that has been
@@ -192,16 +204,27 @@ func knobNames(knobs []knob) string {
 // describe makes the campaign's record out of a verification's.
 func (t *tuning) describe(plan *workloads.Plan) {
 	record := &results.TuneRecord{Plan: plan.Name, Unturned: t.unturned, MinGain: t.minGain, BudgetSeconds: t.budget.Seconds(), Seed: t.seed,
-		Settings: []results.TuneSetting{t.settingRecord(t.start, 0)}}
-	for _, k := range t.knobs {
-		record.Knobs = append(record.Knobs, results.AxisRecord{Name: k.name, Values: k.values})
-	}
+		Knobs: knobRecords(t.knobs), Settings: []results.TuneSetting{t.settingRecord(t.start, 0)}}
 	t.record.Kind, t.record.Tune = results.KindTune, record
+}
+
+func knobRecords(knobs []knob) []results.AxisRecord {
+	var out []results.AxisRecord
+	for _, k := range knobs {
+		out = append(out, results.AxisRecord{Name: k.name, Values: k.values})
+	}
+	return out
+}
+
+// toItsEnd carries the tuning out and draws its answer.
+func (t *tuning) toItsEnd(ctx context.Context) (*results.Recorded, error) {
+	defer t.unlock()
+	err := t.carryOut(ctx)
+	return &results.Recorded{Campaign: &t.record, Runs: t.runs}, errors.Join(err, t.close(ctx, err))
 }
 
 // carryOut measures the start, searches, and looks at the best closely.
 func (t *tuning) carryOut(ctx context.Context) error {
-	t.began = time.Now()
 	at := func(share float64) time.Time { return t.began.Add(time.Duration(share * float64(t.budget))) }
 	if err := t.measureStart(ctx, at(tuneStartShare)); err != nil {
 		return err
@@ -218,18 +241,34 @@ func (t *tuning) carryOut(ctx context.Context) error {
 // result draws what the runs so far amount to.
 func (t *tuning) result() results.TuneResult { return results.TuneOf(&t.record, t.runs) }
 
-// update writes the campaign's record as it is now.
-func (t *tuning) update() error { return t.writer.Update(&t.record) }
+// sitting is the one that is going on.
+func (t *tuning) sitting() *results.TuneSitting {
+	sittings := t.record.Tune.Sittings
+	return &sittings[len(sittings)-1]
+}
+
+// update writes the campaign's record as it is now. No run is in flight.
+func (t *tuning) update() error {
+	t.sitting().Seconds = t.now().Sub(t.sitting().Began).Seconds()
+	return t.writer.Update(&t.record)
+}
 
 // close draws the answer, writes the tuned plan if there is one to write, and
 // ends the record.
 func (t *tuning) close(ctx context.Context, failed error) error {
-	t.record.ElapsedSeconds = time.Since(t.began).Seconds()
+	last := t.sitting()
+	used, _, _ := t.record.Tune.Used()
+	took := t.now().Sub(last.Began).Seconds()
+	t.record.ElapsedSeconds = used.Seconds() - last.Seconds + took
 	switch {
 	case ctx.Err() != nil:
 		t.record.Stopped = stoppedByUser
+		t.record.Tune.EndSitting(t.runs)
 	case failed != nil:
 		t.record.Failed = failed.Error()
+		t.record.Tune.EndSitting(t.runs)
+	default:
+		last.Seconds = took
 	}
 	result := t.result()
 	var err error
@@ -237,5 +276,5 @@ func (t *tuning) close(ctx context.Context, failed error) error {
 		err = t.writePlan(&result)
 	}
 	t.record.Tune.Answer, t.record.Tune.Reason = result.Answer, result.Reason
-	return errors.Join(err, t.update(), t.writer.Close())
+	return errors.Join(err, t.writer.Update(&t.record), t.writer.Close())
 }

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"patchproof/results"
@@ -21,51 +22,79 @@ const (
 
 // checkBest runs the best settings anew, on both kernels in turn, until one can
 // be taken. Runs begin until end; the least that is needed is done in any case.
+// A check that was broken off goes on first.
 func (t *tuning) checkBest(ctx context.Context, end time.Time) error {
-	for n := range tuneCandidates {
-		tr := t.candidate()
-		if tr == nil || ctx.Err() != nil || n > 0 && time.Now().After(end) {
-			return nil
-		}
-		t.h.note("checking " + tr.key)
-		if err := t.check(ctx, tr); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			t.leaveOut(tr.key, err)
-			continue
-		}
-		// The first one has most of the time: it is taken if nothing is wrong.
-		q := &checkQueue{t: t, trial: tr, end: time.Now().Add(time.Until(end) * 2 / 3)}
-		if err := t.work(ctx, q); err != nil {
+	n := len(t.record.Tune.Checked)
+	if n > 0 {
+		if isTaken, err := t.checkOne(ctx, t.record.Tune.Checked[n-1], end); err != nil || isTaken {
 			return err
 		}
-		result := t.result()
-		if result.Best > 0 && result.Rows[result.Best].Confirmed() && results.Enough(result.Gain, t.minGain) {
+	}
+	if t.extended {
+		n = 0
+	}
+	for ; n < tuneCandidates; n++ {
+		key := t.candidate()
+		if key == "" || ctx.Err() != nil || n > 0 && t.now().After(end) {
 			return nil
+		}
+		t.record.Tune.Checked = append(t.record.Tune.Checked, key)
+		if err := t.update(); err != nil {
+			return err
+		}
+		if isTaken, err := t.checkOne(ctx, key, end); err != nil || isTaken {
+			return err
 		}
 	}
 	return nil
 }
 
-// candidate is the best setting that has not been looked at closely and can still
-// be good enough; nil when there is none.
-func (t *tuning) candidate() *trial {
+// checkOne looks at a setting closely and says whether it can be taken.
+func (t *tuning) checkOne(ctx context.Context, key string, end time.Time) (isTaken bool, err error) {
+	if _, isOut := t.record.Tune.LeftOut[key]; isOut {
+		return false, nil
+	}
+	t.h.note("checking " + key)
+	tr, err := t.trialOf(ctx, key)
+	if err == nil {
+		err = t.check(ctx, tr)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			t.leaveOut(key, 0, err)
+		}
+		return false, nil
+	}
+	// The first one has most of the time: it is taken if nothing is wrong.
+	q := &checkQueue{t: t, trial: tr, end: t.now().Add(end.Sub(t.now()) * 2 / 3)}
+	t.retell(q, func(r *results.Run) (tuneTask, bool) {
+		return tuneTask{trial: tr, stage: r.Stage}, r.Setting == key && (r.Stage == results.StageConfirm || r.Stage == results.StagePost)
+	})
+	if err := t.work(ctx, q); err != nil {
+		return false, err
+	}
+	result := t.result()
+	return result.Best > 0 && result.Rows[result.Best].Confirmed() && results.Enough(result.Gain, t.minGain), nil
+}
+
+// candidate is the key of the best setting that has not been looked at closely
+// and can still be good enough; empty when there is none.
+func (t *tuning) candidate() string {
 	result := t.result()
 	start := result.Start().Search
 	tallies := make([]judge.TuneTally, len(result.Rows))
 	for i := range result.Rows[1:] {
 		row := &result.Rows[i+1]
-		if row.Refused == "" && !t.leftOut[row.Key] && row.Confirm == (judge.TuneTally{}) && row.Post.Runs() == 0 {
+		if _, isOut := t.record.Tune.LeftOut[row.Key]; row.Refused == "" && !isOut && !slices.Contains(t.record.Tune.Checked, row.Key) {
 			tallies[i+1] = row.Search
 		}
 	}
 	for _, i := range judge.RankTune(tallies) {
 		if g, ok := tallies[i].Gain(start); ok && (g.Ratio == 0 || g.High >= t.minGain) {
-			return t.trials[result.Rows[i].Key]
+			return result.Rows[i].Key
 		}
 	}
-	return nil
+	return ""
 }
 
 // checkQueue runs a setting on both kernels in turn.
@@ -85,7 +114,7 @@ func (q *checkQueue) next() (tuneTask, bool) {
 	least := min(q.pre, q.post) < results.LeastPostRuns || q.clean < results.LeastPostRuns && q.invalid < results.LeastPostRuns
 	switch {
 	case q.refused, q.showed >= hopelessRuns && q.reproduced == 0, max(q.pre, q.post) > tuneCheckRuns,
-		min(q.pre, q.post) >= tuneCheckRuns, !least && time.Now().After(q.end):
+		min(q.pre, q.post) >= tuneCheckRuns, !least && q.t.now().After(q.end):
 		return tuneTask{}, false
 	}
 	task := tuneTask{trial: q.trial, stage: results.StageConfirm}

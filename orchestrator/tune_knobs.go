@@ -204,13 +204,15 @@ func onOff(on bool) string {
 // knobSpace is the settings that the knobs make. valid is asked for each. With
 // isLong, the start's runs are long, and chance does not draw what makes them so:
 // its amount of data and of requests. Kernels that are built for a preemption
-// model alone are left to neighbours of settings that have proved good.
+// model alone are left to neighbours of settings that have proved good, unless
+// there is nothing else to turn.
 func knobSpace(knobs []knob, isLong bool, valid func([]int) bool) judge.TuneSpace {
 	s := judge.TuneSpace{Valid: valid}
 	for _, k := range knobs {
-		axis := judge.TuneAxis{Values: len(k.values), Start: k.start}
+		isModel := k.name == workloads.KnobPreempt
+		axis := judge.TuneAxis{Values: len(k.values), Start: k.start, Unordered: isModel}
 		for v := range k.values {
-			if isLong && k.isAmount() && v == k.start || k.name == workloads.KnobPreempt && v != k.start {
+			if isLong && k.isAmount() && v == k.start || isModel && v != k.start && len(knobs) > 1 {
 				axis.Unlikely = append(axis.Unlikely, v)
 			}
 		}

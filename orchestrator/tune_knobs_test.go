@@ -124,6 +124,18 @@ func TestCorners(t *testing.T) {
 	}
 }
 
+// TestPreemptSpace: a preemption model is a kernel to build, so chance draws none,
+// unless there is nothing else to draw. No model is nearer to one than another.
+func TestPreemptSpace(t *testing.T) {
+	preempt := knob{name: workloads.KnobPreempt, values: []string{knobKeep, "none", "full"}}
+	for n, want := range map[int][]int{1: nil, 2: {1, 2}} {
+		space := knobSpace([]knob{preempt, {name: "loops", values: []string{"1", "2"}}}[:n], false, nil)
+		if a := space.Axes[0]; !slices.Equal(a.Unlikely, want) || !a.Unordered {
+			t.Errorf("%d knobs: %+v, want the unlikely values %v", n, a, want)
+		}
+	}
+}
+
 func TestLeastSeconds(t *testing.T) {
 	amount, other := []knob{{field: fieldEvents}}, []knob{{name: "loops"}}
 	ended := func(cpu float64) judge.TuneTally { return judge.TuneTally{Runs: 1, CPUSeconds: cpu} }

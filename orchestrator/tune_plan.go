@@ -30,7 +30,11 @@ func (t *tuning) mayWrite() error {
 // writePlan writes the plan with the best setting and checks that it reads back.
 func (t *tuning) writePlan(result *results.TuneResult) error {
 	best := &result.Rows[result.Best]
-	plan, err := t.planFor(t.trials[best.Key].setting)
+	setting, err := t.settingOf(best.Key)
+	if err != nil {
+		return err
+	}
+	plan, err := t.planFor(setting)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,9 @@ func (t *tuning) work(ctx context.Context, q queue) error {
 		e := <-ended
 		used = used.minus(e.task.room())
 		t.runs = append(t.runs, e.run)
+		if e.run.Stopped && !results.Counted(&e.run) && isSignal(ctx) {
+			t.sitting().InFlight = append(t.sitting().InFlight, e.run.ID)
+		}
 		q.ended(e.task, e.run)
 		if failed == nil {
 			failed = e.err
@@ -95,7 +98,7 @@ func (t *tuning) work(ctx context.Context, q queue) error {
 func (t *tuning) startRun(k tuneTask) (*results.RunWriter, error) {
 	m, s := k.trial.machine, k.subject()
 	w, err := t.writer.StartRun(results.Run{Side: results.Single, Setting: k.trial.key, Stage: k.stage, Kernel: s.record,
-		Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(t.started)})
+		Accel: string(m.probe.Accel), Shape: m.shape(), Seed: m.perturb.runSeed(t.started), Started: t.now()})
 	t.started++
 	return w, err
 }
@@ -103,6 +106,11 @@ func (t *tuning) startRun(k tuneTask) (*results.RunWriter, error) {
 // until ends ctx at a time, with the budget as the reason.
 func until(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
 	return context.WithDeadlineCause(ctx, end, errBudget)
+}
+
+// isSignal says that a context ended, and not by its time.
+func isSignal(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errBudget)
 }
 
 // tuneStartRuns is how many runs of the start are enough.
@@ -119,7 +127,7 @@ type startQueue struct {
 }
 
 func (q *startQueue) next() (tuneTask, bool) {
-	left, result := time.Until(q.end), q.t.result()
+	left, result := q.end.Sub(q.t.now()), q.t.result()
 	switch {
 	case q.count >= tuneStartRuns, q.bad >= 2 && q.bad >= q.count, left <= 0:
 		return tuneTask{}, false
@@ -144,6 +152,12 @@ func (q *startQueue) ended(_ tuneTask, r results.Run) {
 // which cuts it.
 func (t *tuning) measureStart(ctx context.Context, end time.Time) error {
 	q := &startQueue{t: t, end: end}
+	t.retell(q, func(r *results.Run) (tuneTask, bool) {
+		return tuneTask{trial: t.start, stage: r.Stage}, r.Stage == results.StageStart
+	})
+	if len(t.record.Tune.Rungs) > 0 {
+		return nil // the search has begun with what was measured by then
+	}
 	bounded, cancel := until(ctx, end)
 	defer cancel()
 	if err := t.work(bounded, q); err != nil {

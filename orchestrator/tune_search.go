@@ -43,37 +43,78 @@ func leastSeconds(knobs []knob, boot float64, start judge.TuneTally) (least floa
 	return max(least, cost/2), false
 }
 
-// search carries the rungs out, until end.
+// search carries the rungs out, until end. Those that the record has are gone
+// through again without a run, up to the one that was under way.
 func (t *tuning) search(ctx context.Context, end time.Time) error {
+	if !t.now().Before(end) {
+		return nil
+	}
 	if err := t.buildPerturbed(ctx); err != nil {
 		return err
 	}
-	result := t.result()
-	boot := cmp.Or(result.FloorSeconds, 1)
-	least, isLong := leastSeconds(t.knobs, boot, result.Start().Search)
-	space := knobSpace(t.knobs, isLong, t.valid)
-	s, err := judge.NewTuneSearch(space, corners(t.knobs), judge.TuneRules{Settings: tuneSettings, LeastSeconds: least, Seed: t.seed})
+	s, err := t.newSearch()
 	if err != nil {
 		return err
 	}
 	bounded, cancel := until(ctx, end)
 	defer cancel()
 	speed := processors()
-	for bounded.Err() == nil {
-		rest := speed * time.Until(end).Seconds()
-		left := s.Left(rest)
-		if left == 0 || !s.Begin(rest/float64(left), rest) {
+	known := len(t.record.Tune.Rungs)
+	for n := 0; bounded.Err() == nil; n++ {
+		isAgain := n == known && known > 0 && t.extended && s.Left(0) == 0
+		if n >= known && !t.planRung(s, isAgain, speed*end.Sub(t.now()).Seconds()) {
 			return nil
 		}
-		begin, before := time.Now(), t.cpuSeconds()
+		r := t.record.Tune.Rungs[n]
+		if r.Again {
+			s.Again()
+		}
+		if !s.Begin(r.Seconds, r.Rest) {
+			return nil
+		}
+		if err := t.replay(s); err != nil {
+			return err
+		}
+		if n < known-1 {
+			continue
+		}
+		begin, before := t.now(), t.cpuSeconds()
 		if err := t.rung(bounded, s); err != nil {
 			return err
 		}
-		if took := time.Since(begin).Seconds(); took > 1 {
+		if took := t.now().Sub(begin).Seconds(); took > 1 {
 			speed = min(max((t.cpuSeconds()-before)/took, 0.2), 2*processors())
 		}
 	}
 	return nil
+}
+
+// newSearch begins the search as the start's runs have it.
+func (t *tuning) newSearch() (*judge.TuneSearch, error) {
+	var start []results.Run
+	for i := range t.runs {
+		if t.runs[i].Stage == results.StageStart {
+			start = append(start, t.runs[i])
+		}
+	}
+	result := results.TuneOf(&t.record, start)
+	least, isLong := leastSeconds(t.knobs, cmp.Or(result.FloorSeconds, 1), result.Start().Search)
+	space := knobSpace(t.knobs, isLong, t.valid)
+	return judge.NewTuneSearch(space, corners(t.knobs), judge.TuneRules{Settings: tuneSettings, LeastSeconds: least, Seed: t.seed})
+}
+
+// planRung gives the next rung its part of the processor time that is left. again
+// asks for another round of rungs. It reports whether there is one to begin.
+func (t *tuning) planRung(s *judge.TuneSearch, again bool, rest float64) bool {
+	if again {
+		s.Again()
+	}
+	left := s.Left(rest)
+	if left == 0 {
+		return false
+	}
+	t.record.Tune.Rungs = append(t.record.Tune.Rungs, results.TuneRung{Seconds: rest / float64(left), Rest: rest, Again: again, After: t.started})
+	return true
 }
 
 // buildPerturbed builds the perturbed pre kernel, or leaves perturbing alone when
@@ -94,10 +135,11 @@ func (t *tuning) buildPerturbed(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}
-	t.leaveOut(settingKey(t.knobs, setting), err)
+	t.leaveOut(settingKey(t.knobs, setting), 0, err)
 	k := &t.knobs[at]
 	k.values, k.start = []string{k.values[k.start]}, 0
 	t.start.setting[at] = 0
+	t.record.Tune.Knobs = knobRecords(t.knobs)
 	return t.update()
 }
 
@@ -114,19 +156,21 @@ func (t *tuning) cpuSeconds() float64 {
 func (t *tuning) rung(ctx context.Context, s *judge.TuneSearch) error {
 	q := &searchQueue{t: t, s: s, trials: map[int]*trial{}}
 	for _, arm := range s.Active() {
+		if s.Arms()[arm].Dropped {
+			continue
+		}
 		tr, err := t.trial(ctx, s.Arms()[arm].Setting)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			s.Drop(arm)
-			t.leaveOut(settingKey(t.knobs, s.Arms()[arm].Setting), err)
+			t.leaveOut(settingKey(t.knobs, s.Arms()[arm].Setting), s.Rung(), err)
 			continue
 		}
 		q.trials[arm] = tr
 		t.noteSetting(t.settingRecord(tr, s.Rung()))
 	}
-	t.record.Tune.Rungs = s.Rung()
 	if err := t.update(); err != nil {
 		return err
 	}
@@ -142,9 +186,13 @@ func (t *tuning) rung(ctx context.Context, s *judge.TuneSearch) error {
 }
 
 // leaveOut says that a setting is not tried, and why: one kernel that does not
-// build is no reason to give up the others.
-func (t *tuning) leaveOut(key string, err error) {
-	t.leftOut[key] = true
+// build is no reason to give up the others. rung is the one in which that was
+// found, 0 before and after the search.
+func (t *tuning) leaveOut(key string, rung int, err error) {
+	if t.record.Tune.LeftOut == nil {
+		t.record.Tune.LeftOut = map[string]int{}
+	}
+	t.record.Tune.LeftOut[key] = rung
 	t.record.Warnings = append(t.record.Warnings, fmt.Sprintf("setting %s is left out: %v", key, err))
 	t.h.note("left out: " + key + ": " + err.Error())
 }

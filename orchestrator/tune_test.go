@@ -65,7 +65,7 @@ func newTuneLab(t *testing.T, show func(tuneSeen) tuneShow) *tuneLab {
 	}
 	h := &Harness{CacheDir: filepath.Join(dir, "cache"), ResultsDir: filepath.Join(dir, "results")}
 	l := &tuneLab{T: t, dir: dir, show: show, tuning: &tuning{h: h, request: Request{PlanFile: file, Perturb: "off"}, out: filepath.Join(dir, "out.yaml"),
-		budget: 90 * time.Second, minGain: 5, trials: map[string]*trial{}, leftOut: map[string]bool{}, perturbPaths: []string{"fs/btrfs"}, startPerturb: "off", seed: 1, oldest: "6.1"}}
+		budget: 90 * time.Second, minGain: 5, trials: map[string]*trial{}, now: time.Now, unlock: func() {}, perturbPaths: []string{"fs/btrfs"}, startPerturb: "off", seed: 1, oldest: "6.1"}}
 	l.execute = l.run
 	if err := l.request.hold(); err != nil {
 		t.Fatal(err)
@@ -129,11 +129,17 @@ func (l *tuneLab) tune(ctx context.Context) (results.TuneResult, error) {
 	if err != nil {
 		l.Fatal(err)
 	}
+	l.sit(l.budget)
 	if l.writer, err = store.Create(&l.record); err != nil {
 		l.Fatal(err)
 	}
-	err = l.carryOut(ctx)
-	err = errors.Join(err, l.close(ctx, err))
+	return l.end(ctx)
+}
+
+// end carries the tuning out from where it stands.
+func (l *tuneLab) end(ctx context.Context) (results.TuneResult, error) {
+	l.Helper()
+	_, err := l.toItsEnd(ctx)
 	// What the folder says must be what was said.
 	again, rerr := results.ReadRecorded(l.writer.Dir())
 	if rerr != nil {

@@ -41,8 +41,8 @@ type TuneRecord struct {
 	BudgetSeconds float64 `json:"budget_seconds"`
 	// Seed is what the settings were drawn with.
 	Seed uint64 `json:"seed"`
-	// Rungs is how many the search had, or has had so far.
-	Rungs int `json:"rungs"`
+	// Rungs are those of the search that have begun.
+	Rungs []TuneRung `json:"search,omitempty"`
 	// Settings are those that were drawn, in that order; the first is the start.
 	Settings []TuneSetting `json:"settings"`
 	// Answer and Reason are as TuneOf drew them at the end.
@@ -50,6 +50,9 @@ type TuneRecord struct {
 	Reason string        `json:"reason,omitempty"`
 	// PlanFile is the path of the tuned plan, once it is written.
 	PlanFile string `json:"plan_file,omitempty"`
+
+	// TuneProgress is what it takes to go on with a tuning that was broken off.
+	TuneProgress
 }
 
 // TuneSetting is a value of each knob.
@@ -133,7 +136,7 @@ func TuneOf(c *Campaign, runs []Run) TuneResult {
 		t.Rows = []TuneRow{{TuneSetting: TuneSetting{Key: TuneStart}}}
 	}
 	for i := range runs {
-		if row, ok := at[runs[i].Setting]; ok && runs[i].Outcome != "" {
+		if row, ok := at[runs[i].Setting]; ok && c.Tune.Counts(&runs[i]) {
 			t.add(&t.Rows[row], &runs[i])
 		}
 	}

@@ -16,7 +16,7 @@ func tuneSample() (Campaign, []Run) {
 	setting := func(key string, rung int) TuneSetting {
 		return TuneSetting{Key: key, Values: map[string]string{"threads": "64"}, Shape: "1 vCPU, 1024 MiB", Rung: rung}
 	}
-	c.Tune = &TuneRecord{Plan: "rare", Knobs: []AxisRecord{{Name: "threads", Values: []string{"8", "64"}}}, MinGain: 5, BudgetSeconds: 1200, Rungs: 2,
+	c.Tune = &TuneRecord{Plan: "rare", Knobs: []AxisRecord{{Name: "threads", Values: []string{"8", "64"}}}, MinGain: 5, BudgetSeconds: 1200, Rungs: make([]TuneRung, 2),
 		Unturned: []string{"preempt: each model is a kernel of its own to build"},
 		Settings: []TuneSetting{setting(TuneStart, 0), setting("threads=64", 2), setting("threads=2", 1), setting("files=8", 1)}}
 	var runs []Run

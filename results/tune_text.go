@@ -45,6 +45,9 @@ func TuneText(w io.Writer, r Recorded, o TextOptions) error {
 		b.WriteString(wrap("not turned: "+line(text), "", "  ", textWidth))
 	}
 	warnings(&b, c.Warnings)
+	if t.Answer == Incomplete && Resumable(c, 0) == nil {
+		b.WriteString("to go on: patchproof tune --resume " + line(ShellQuote([]string{c.Dir})) + "\n")
+	}
 	repeat(&b, &Summary{Campaign: *c})
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -88,7 +88,7 @@ func ageVar(f *pflag.FlagSet, p *time.Duration, value time.Duration) {
 // confidenceVar adds --confidence, up to most.
 func confidenceVar(f *pflag.FlagSet, p *float64, value, most float64, text string) {
 	*p = value
-	f.Var(&number[float64]{p, "float", func(s string) (float64, error) { return strconv.ParseFloat(s, 64) }, func(c float64) error {
+	f.Var(&number[float64]{p, "float", parseFloat, func(c float64) error {
 		switch {
 		case c >= 0.5 && c <= most:
 			return nil
@@ -98,6 +98,19 @@ func confidenceVar(f *pflag.FlagSet, p *float64, value, most float64, text strin
 		return fmt.Errorf("expected a number from 0.5 to %v", most)
 	}}, "confidence", text)
 }
+
+// gainVar adds --min-gain.
+func gainVar(f *pflag.FlagSet, p *float64, value float64, text string) {
+	*p = value
+	f.Var(&number[float64]{p, "float", parseFloat, func(gain float64) error {
+		if gain >= 1 && gain <= 1e6 {
+			return nil
+		}
+		return errors.New("expected a number of at least 1, such as 2")
+	}}, "min-gain", text)
+}
+
+func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
 // tester is --tested-by: a wrong one is found before the first run, and not
 // after the last.

@@ -35,14 +35,19 @@ type tuningJSON struct {
 	}
 }
 
+// tuneArgs tune from a start that is too large to end in its part of the budget.
+func tuneArgs(budget, out string) []string {
+	return []string{"tune", "--json", "--budget", budget, "-o", out, "--vcpus", "1", "--var", "threads=8", "--var", "events=100000", "--var", "total_size=64MiB",
+		"--knob", "block_size=", "--knob", "guest.vcpus=", "--knob", "icount=", "btrfs-dio-race-6.1"}
+}
+
 // TestVMTune: from a start that is too large to show the race in the test's time
 // to settings that show it in seconds.
 func TestVMTune(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	out, store := filepath.Join(dir, "fast.yaml"), filepath.Join(dir, "results")
-	args := []string{"tune", "--json", "--budget", "150s", "-o", out, "--vcpus", "1", "--var", "threads=8", "--var", "events=100000", "--var", "total_size=64MiB",
-		"--knob", "block_size=", "--knob", "guest.vcpus=", "--knob", "icount=", "btrfs-dio-race-6.1"}
+	args := tuneArgs("150s", out)
 	status, stdout, _ := patchproofIn(t, store, args...)
 	var got tuningJSON
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil {

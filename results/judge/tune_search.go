@@ -51,8 +51,9 @@ type TuneSearch struct {
 	first [][]int
 	arms  []*TuneArm
 
-	sizes  []int // of the rungs
-	rung   int   // that is under way, from 1
+	sizes  []int // of this round's rungs; nil before its first
+	step   int   // of the round's rungs, how many have begun
+	rung   int   // that is under way, from 1, over all rounds
 	active []int // arms in it
 	target float64
 }
@@ -83,11 +84,15 @@ func (s *TuneSearch) Rung() int { return s.rung }
 // Left is how many rungs are still to begin. Before the first it depends on
 // seconds, the processor time for all rungs together.
 func (s *TuneSearch) Left(seconds float64) int {
-	if s.rung == 0 {
+	if s.step == 0 {
 		return len(s.plan(seconds))
 	}
-	return len(s.sizes) - s.rung
+	return len(s.sizes) - s.step
 }
+
+// Again lets a search that has been through its rungs begin another round of
+// them: with the best settings so far, and new ones.
+func (s *TuneSearch) Again() { s.sizes, s.step = nil, 0 }
 
 // plan is the number of settings in each rung: halves, down to the last two.
 func (s *TuneSearch) plan(seconds float64) []int {
@@ -112,24 +117,48 @@ func halves(n int) []int {
 
 // Begin starts the next rung. rung is the processor time for it and rest that
 // for it and all rungs after it. It reports whether there is a rung to begin.
+//
+// Everything that chance decides is decided here. So a search that is told the
+// same rungs again, and of each the same runs with Started and Observe, comes to
+// where it was, and can go on from there.
 func (s *TuneSearch) Begin(rung, rest float64) bool {
-	if s.rung == 0 {
-		s.sizes = s.plan(rest)
-		for _, setting := range s.space.Draw(s.sizes[0], s.first, [][]int{s.space.Start()}, s.rng) {
-			s.add(setting)
-		}
-	} else if s.rung == len(s.sizes) {
+	switch {
+	case s.step == 0:
+		s.draw(rest)
+	case s.step == len(s.sizes):
 		s.active = nil
 		return false
-	} else {
+	default:
 		s.halve()
 	}
+	s.step++
 	s.rung++
 	for _, i := range s.active {
 		s.arms[i].Rung, s.arms[i].spent = s.rung, 0
 	}
 	s.target = rung / float64(max(1, len(s.active)))
 	return len(s.active) > 0
+}
+
+// draw chooses the settings of a round's first rung. Up to a quarter of them are
+// the best of earlier rounds.
+func (s *TuneSearch) draw(rest float64) {
+	s.sizes = s.plan(rest)
+	size := s.sizes[0]
+	best := s.Ranked()
+	s.active = best[:min(size/4, len(best))]
+	for _, setting := range s.space.Draw(size-len(s.active), s.first, s.known(), s.rng) {
+		s.add(setting)
+	}
+}
+
+// known are the settings that are not to be drawn.
+func (s *TuneSearch) known() [][]int {
+	known := [][]int{s.space.Start()}
+	for _, a := range s.arms {
+		known = append(known, a.Setting)
+	}
+	return known
 }
 
 func (s *TuneSearch) add(setting []int) {
@@ -139,8 +168,8 @@ func (s *TuneSearch) add(setting []int) {
 
 // halve chooses the settings of the next rung.
 func (s *TuneSearch) halve() {
-	size := s.sizes[s.rung]
-	isLast := s.rung == len(s.sizes)-1
+	size := s.sizes[s.step]
+	isLast := s.step == len(s.sizes)-1
 	ranked := s.ranked()
 	reproducing := 0
 	for _, i := range ranked {
@@ -157,11 +186,7 @@ func (s *TuneSearch) halve() {
 	if reproducing == 0 || isLast {
 		return
 	}
-	var known [][]int
-	for _, a := range s.arms {
-		known = append(known, a.Setting)
-	}
-	known = append(known, s.space.Start())
+	known := s.known()
 	for try := 0; len(s.active) < size && try < drawTries; try++ {
 		leader := ranked[try%min(reproducing, size/2+1)]
 		if setting, ok := s.space.Neighbour(s.arms[leader].Setting, known, s.rng); ok {

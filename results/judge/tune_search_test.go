@@ -230,4 +230,8 @@ func TestTuneSpaceDraw(t *testing.T) {
 	if _, ok := space.Neighbour([]int{3, 4}, [][]int{{2, 4}, {3, 3}}, rng); ok {
 		t.Error("a neighbour where all are known")
 	}
+	models := TuneSpace{Axes: []TuneAxis{{Values: 3, Unlikely: []int{1, 2}, Unordered: true}}}
+	if n, ok := models.Neighbour([]int{0}, [][]int{{1}}, rng); !ok || n[0] != 2 {
+		t.Errorf("neighbour %v, %v of a value without order; want 2", n, ok)
+	}
 }

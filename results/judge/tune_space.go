@@ -14,6 +14,9 @@ type TuneAxis struct {
 	// Unlikely are values that are never drawn by chance; what the caller asks
 	// for and neighbours may have them.
 	Unlikely []int
+	// Unordered says that no value is nearer to one than another: all are
+	// neighbours.
+	Unordered bool
 }
 
 // TuneSpace is all settings: a value of each axis.
@@ -73,14 +76,15 @@ func (s *TuneSpace) Draw(n int, first, known [][]int, rng *rand.Rand) [][]int {
 }
 
 // Neighbour returns a setting that differs from the given one in one axis, by a
-// step, and that is not among known.
+// step where that has an order, and that is not among known.
 func (s *TuneSpace) Neighbour(setting []int, known [][]int, rng *rand.Rand) ([]int, bool) {
 	var all [][]int
 	for i, a := range s.Axes {
-		for _, step := range []int{-1, 1} {
+		for v := range a.Values {
+			isStep := v == setting[i]-1 || v == setting[i]+1
 			next := slices.Clone(setting)
-			next[i] += step
-			if next[i] >= 0 && next[i] < a.Values && s.isNew(next, known) {
+			next[i] = v
+			if v != setting[i] && (isStep || a.Unordered) && s.isNew(next, known) {
 				all = append(all, next)
 			}
 		}
