@@ -41,13 +41,14 @@ const (
 
 // block is a report that is being read.
 type block struct {
-	rule   *compiledRule // nil between "cut here" and the header
-	groups map[string]string
-	from   caller
-	time   float64
-	timed  bool
-	kernel bool
-	header string // the header's message
+	rule    *compiledRule // nil between "cut here" and the header
+	groups  map[string]string
+	from    caller
+	time    float64
+	timed   bool
+	kernel  bool
+	cutHere bool   // the header stands after "cut here"
+	header  string // the header's message
 
 	start, end   int64
 	text         []byte // raw log from start to end, within the limit
@@ -61,7 +62,8 @@ type block struct {
 	srcLine      int
 	comm         string
 	pid, cpu     int
-	taskAt       int // number of items before the line that names CPU and task
+	tasked       bool // the line that names CPU and task was seen
+	taskAt       int  // number of items before the line that names CPU and task
 	taint        string
 	release      string
 
@@ -74,12 +76,14 @@ type block struct {
 	traces      int // trace headings
 	frames      int
 	allCPUs     bool // "Sending NMI": lines of other CPUs belong here too
+	dying       bool // the line that counts deadly faults, "[#1]", was seen
 	ended       bool // the end mark was seen
 	tail        int  // lines since the end mark
 	panicked    bool
 	waiting     bool // another report has the turn, see turns.go
 	closed      bool // takes no more lines
 	discard     bool // a replay of a report
+	unstamped   bool // the header has no timestamp in a log with timestamps
 	dropped     bool // messages were lost inside
 	interrupted bool // another report began before the end
 	atEOF       bool // the log ended while the report was open
@@ -115,6 +119,9 @@ func (b *block) add(l *logLine) bool {
 	if l.dropped {
 		b.dropped = true
 	}
+	if l.hasTime && b.lastTime == 0 {
+		b.lastTime = l.time // the header has lost its timestamp
+	}
 	if l.hasTime && l.time > b.lastTime+maxBlockSpan {
 		if b.far++; b.far > maxFar {
 			b.closed = true
@@ -139,7 +146,7 @@ func (b *block) add(l *logLine) bool {
 	} else {
 		b.gap++
 	}
-	if b.ended && !b.panicked {
+	if b.ended && !b.panicked && !isRegister(l.body) { // die() shows them again before it panics
 		b.tail++
 	}
 	if b.lines > maxBlockLines || b.gap > maxBlockGap || b.tail > maxTail ||

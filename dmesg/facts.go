@@ -30,7 +30,7 @@ func (b *block) readFacts(text []byte) {
 			b.readOrWrite = string(m[1])
 		}
 	}
-	if b.comm == "" && bytes.Contains(text, []byte("by task ")) {
+	if b.comm == "" && b.rule != nil && b.rule.kind != KindBug && b.rule.kind != KindOops && bytes.Contains(text, []byte("by task ")) {
 		if m := taskLine.FindSubmatch(text); m != nil {
 			b.setTask(string(m[1]), string(m[2]))
 		}
@@ -62,12 +62,13 @@ func (b *block) readTask(text []byte) {
 	case c == 'C' && text[1] == 'P' && b.cpu < 0:
 		if m := cpuLine.FindSubmatch(text); m != nil {
 			b.cpu, _ = strconv.Atoi(string(m[1]))
-			b.taskAt = len(b.items)
+			b.tasked, b.taskAt = true, len(b.items)
 			b.setTask(string(m[3]), string(m[2]))
 			b.setKernel(string(m[4]), string(m[5]))
 		}
 	case c == 'P' && text[1] == 'i':
 		if m := pidLine.FindSubmatch(text); m != nil {
+			b.tasked = true
 			b.setTask(string(m[2]), string(m[1]))
 			b.setKernel(string(m[3]), string(m[4]))
 		}

@@ -65,10 +65,10 @@ func trimContextMarks(b []byte) []byte {
 			return b
 		}
 		end := bytes.IndexByte(t, '>')
-		if end < 0 || end > 16 || !isUpperWord(t[1:end]) {
+		if end < 0 || end > 16 || !isUpperWord(bytes.TrimPrefix(t[1:end], []byte("<"))) { // old kernels: "<<EOE>>"
 			return b
 		}
-		b = append([]byte(" "), t[end+1:]...)
+		b = append([]byte(" "), bytes.TrimPrefix(t[end+1:], []byte(">"))...)
 	}
 }
 

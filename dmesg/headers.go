@@ -21,7 +21,8 @@ func (p *Parser) boot(l *logLine) {
 
 // cutHere opens a report that has no header yet.
 func (p *Parser) cutHere(l *logLine, raw []byte) {
-	if b := p.current(l); b != nil {
+	b := p.current(l)
+	if b != nil {
 		if b.awaitsWarning() {
 			return // the next header decides
 		}
@@ -31,7 +32,11 @@ func (p *Parser) cutHere(l *logLine, raw []byte) {
 			interrupt(b)
 		}
 	}
-	p.push(newBlock(l, p.opts.maxText), raw, l)
+	nb := newBlock(l, p.opts.maxText)
+	p.push(nb, raw, l)
+	if b != nil {
+		p.braidCut(b, nb)
+	}
 }
 
 // awaitsWarning says whether a report of SLUB has had no trace yet: since 6.12
@@ -81,7 +86,7 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 			return true
 		}
 		b.rule, b.groups, b.header = rule, groups, string(l.body)
-		b.kernel = true
+		b.kernel, b.cutHere = true, true
 		b.extend(l.end)
 		b.readFacts(bytes.TrimSpace(l.body))
 		return true
@@ -92,13 +97,10 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 	if w := p.waitsFor(l, rule); w != nil && (b == nil || !joins(b, rule)) {
 		b = p.resume(w)
 	}
-	if b != nil && (joins(b, rule) || b.awaitsWarning() && isSlubWarning(rule, groups)) {
-		if rule.kind == KindPanic {
-			b.panicked = true
+	if b != nil {
+		if belongs, whole := p.continues(l, b, rule, groups); belongs {
+			return whole
 		}
-		b.gap, b.tail = 0, 0
-		b.extend(l.end)
-		return false
 	}
 	if p.replayed(l) {
 		return true
@@ -110,11 +112,40 @@ func (p *Parser) header(l *logLine, rule *compiledRule, groups map[string]string
 	nb.rule, nb.groups, nb.header = rule, groups, string(l.body)
 	nb.panicked = rule.kind == KindPanic
 	nb.dropped = l.dropped && rule.ending != endLine
+	nb.unstamped = !l.kernel && p.stamps >= wellStamped
 	p.push(nb, raw, l)
+	nb.noteDying(l)
 	nb.readFacts(bytes.TrimSpace(l.body))
 	nb.discard = rule.noise
 	nb.closed, nb.waiting = rule.ending == endLine && !rule.summary, rule.summary
+	if b != nil {
+		p.braidCut(b, nb)
+	}
 	return true
+}
+
+// continues says whether a header belongs to the report that is open, which it
+// extends; whole says that the line needs no more reading.
+func (p *Parser) continues(l *logLine, b *block, rule *compiledRule, groups map[string]string) (belongs, whole bool) {
+	if b.cutHere && b.frames == 0 && !b.ended && b.rule.isPlaceOf(rule) {
+		b.rule, b.groups = rule, groups
+		b.extend(l.end)
+		return true, true
+	}
+	another := b.dying && isCounted(l) // each fault has but one such line
+	if another && joins(b, rule) {
+		if w := p.waitsFor(l, rule); w != nil && !w.dying {
+			b, another = p.resume(w), false
+		}
+	}
+	if another || !joins(b, rule) && !(b.awaitsWarning() && isSlubWarning(rule, groups)) {
+		return false, false
+	}
+	b.panicked = b.panicked || rule.kind == KindPanic
+	b.gap, b.tail = 0, 0
+	b.noteDying(l)
+	b.extend(l.end)
+	return true, false
 }
 
 // countLeak says whether a header about leaks makes a report. kmemleak counts
@@ -175,10 +206,19 @@ func (p *Parser) lastOpen() *block {
 	return nil
 }
 
+// isPlaceOf says whether a WARNING is where the kernel found what the next header
+// says: old kernels print the place first, and that a CPU is stuck was a WARN().
+func (r *compiledRule) isPlaceOf(rule *compiledRule) bool {
+	return r.kind == KindWarning && rule.kind == KindHardLockup
+}
+
 // joins says whether a header belongs to the open report of its caller.
 func joins(b *block, rule *compiledRule) bool {
 	if b.rule == nil || b.rule.sev < SeverityMedium && rule.sev >= SeverityMedium {
 		return false
+	}
+	if b.cutHere && b.frames == 0 && !b.ended && rule.kind == KindWarning && (b.rule.guilt == guiltNone || b.rule.kernelOnly) {
+		return true // the place of a WARN() after its message; every WARN() has a "cut here"
 	}
 	switch rule.join {
 	case joinAlways:
@@ -206,4 +246,42 @@ func (p *Parser) replayed(l *logLine) bool {
 	}
 	p.seen[key] = true
 	return false
+}
+
+// maxCutLines is how many messages after a header its missing end may come.
+const maxCutLines = 3
+
+// completeHeader puts a header together that was printed in two messages. It
+// returns true when the line was the second part.
+func (p *Parser) completeHeader(l *logLine) bool {
+	b := p.current(l)
+	if b == nil || b.rule == nil || len(l.body) == 0 || !b.accept(l) || b.lines >= maxCutLines || len(b.header) > 400 || !headerCut(b.rule, b.groups, b.header) {
+		return false
+	}
+	if inName := b.groups["func"] != "" && l.body[0] != ' '; !inName && !strings.HasSuffix(b.header, " in") && startsTrace(l.body) {
+		return false // but the rest of a name looks like a frame
+	}
+	for _, glue := range []string{"", " "} {
+		whole := b.header + glue + string(l.body[:min(len(l.body), 400)])
+		rule, groups := p.book.match([]byte(whole), p.book.scanner.scan([]byte(whole)))
+		if rule == nil || rule.vague() || rule.ignore || headerCut(rule, groups, whole) {
+			continue
+		}
+		if name := groups["func"]; name != "" && !strings.Contains(whole, name+"+0x") {
+			continue // a word of another message
+		}
+		b.rule, b.groups, b.header = rule, groups, whole
+		b.closed = rule.ending == endLine
+		b.readFacts(bytes.TrimSpace(l.body))
+		b.extend(l.end)
+		return true
+	}
+	return false
+}
+
+// headerCut says whether more of a header may follow: after the first words, or
+// inside the name of a function, which is followed by an offset.
+func headerCut(rule *compiledRule, groups map[string]string, header string) bool {
+	name := groups["func"]
+	return rule.vague() || rule.kind == KindWarning && name == "" || name != "" && strings.HasSuffix(header, " "+name)
 }

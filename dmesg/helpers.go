@@ -70,7 +70,7 @@ var reporting = []string{
 	"complete_report_info", "end_report", "object_err", "print_trailer", "check_bytes_and_report", "free_to_partial_list", "free_debug_processing", "alloc_debug_processing", "print_section", "slab_err", "slab_fix",
 	"*panic*", "report_bug", "*fixup_bug*", "__report_bug", "handle_bug", "bug_handler", "call_break_hook",
 	"brk_handler", "do_debug_exception", "do_error_trap", "*do_error*", "do_invalid_op", "invalid_op", "do_trap*", "*_trap",
-	"exc_invalid_op", "asm_exc_invalid_op", "warn_slowpath*", "*__warn*", "warn_alloc*", "warn_bogus*",
+	"exc_invalid_op", "asm_exc_invalid_op", "warn_slowpath*", "*__warn*", "warn_alloc*", "warn_bogus*", "print_bad_pte", "print_bad_page_map", "bad_page",
 	"*dump_stack*", "*show_stack*", "*walk_stack*", "dump_backtrace*", "unwind_backtrace", "show_trace*",
 	"stack_trace_save*", "stack_trace_consume_entry", "arch_stack_walk*", "save_stack*", "print_tainted",
 	"get_taint", "*assertfail*", "__fortify_report", "__fortify_panic", "fortify_panic", "program_check*",

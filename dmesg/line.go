@@ -21,6 +21,7 @@ type logLine struct {
 	time     float64
 	hasTime  bool
 	kernel   bool // a timestamp, level or "kernel:" says that the kernel printed it
+	program  bool // a log daemon says that a program printed it
 	dropped  bool // printk said that it dropped messages before this one
 	glued    bool // follows other text on the same physical line
 	offset   int  // in the physical line; -1 when it cannot be told
@@ -96,18 +97,34 @@ func cleanLine(b []byte) (cleaned []byte, copied bool) {
 // put before a message, and notes what they say.
 func stripPrefix(b []byte, l *logLine) []byte {
 	b = stripDropped(b, l)
+	b = stripLevel(b, l) // syslog's own, before its date
 	b = stripDaemon(b, l)
 	b = stripLevel(b, l)
 	b = stripFacility(b, l)
+	if rest, ok := stripRecord(b, l); ok {
+		return rest
+	}
 	if rest, ok := stripWallClock(b); ok {
 		l.kernel = true
 		return stripCaller(rest, l)
 	}
 	if n, ts := timestampAt(b); n > 0 {
 		l.time, l.hasTime, l.kernel = ts, true, true
-		return stripCaller(b[n:], l)
+		return stripKmemleak(stripHost(stripCaller(b[n:], l)))
 	}
-	return b
+	return stripKmemleak(b)
+}
+
+// stripHost removes "host kernel: ", which journalctl -o short-monotonic puts
+// after the time.
+func stripHost(b []byte) []byte {
+	const most = 64 // bytes of a host's name on Linux
+	word := []byte(" kernel: ")
+	at := bytes.Index(b[:min(len(b), most+len(word))], word)
+	if at <= 0 || bytes.ContainsAny(b[:at], " :") {
+		return b
+	}
+	return b[at+len(word):]
 }
 
 // stripCaller removes a caller id such as "[ T123]" and the space after it.
@@ -133,7 +150,7 @@ func stripCaller(b []byte, l *logLine) []byte {
 	if i < len(b) && b[i] == ' ' {
 		i++
 	}
-	return stripKmemleak(b[i:])
+	return stripKmemleak(stripVendor(b[i:], l))
 }
 
 // stripKmemleak removes the name that kmemleak.verbose=1 puts before every line
@@ -202,6 +219,7 @@ func stripDaemon(b []byte, l *logLine) []byte {
 	head := b[:min(len(b), window)]
 	at := bytes.Index(head, []byte(" kernel: "))
 	if at < 0 || !hasTimeOfDay(head[:at]) {
+		l.program = hasTimeOfDay(b[:min(len(b), 40)]) && programLine.Match(head)
 		return b
 	}
 	l.kernel = true
@@ -234,7 +252,7 @@ func stripWallClock(b []byte) ([]byte, bool) {
 			return b[at:], true
 		}
 	}
-	return b, false
+	return stripHumanTime(b)
 }
 
 // timestampAt parses "[   12.345678]" at the start of b and returns its

@@ -23,6 +23,7 @@ const (
 	defaultMaxLine = 16 << 10
 	maxOpen        = 64   // reports that are read at the same time
 	maxRemembered  = 4096 // headers kept to recognise a replayed log
+	wellStamped    = 5    // timestamps that make a log one with timestamps
 )
 
 // Parser finds reports in a log that is written to it piece by piece. It keeps
@@ -40,11 +41,13 @@ type Parser struct {
 	parts   []logLine
 
 	open     []*block // in the order of their start
+	braid    *braid   // two of them that are printed at the same time
 	release  string   // of the last "Linux version"
 	tainting bool     // a tainting report was seen since the last boot
 	seen     map[string]bool
 
 	leaks   bool // a leak was shown since the last line that counts them
+	stamps  int  // timestamps seen, up to wellStamped
 	running bool // a timestamp of a running system was seen since the last boot
 	ending  bool // a panic or an orderly restart was seen: a boot is expected
 }
@@ -120,9 +123,11 @@ func (p *Parser) physical(raw []byte, length int64, complete bool) {
 	start := p.offset
 	p.offset += length
 	hits := p.book.scanner.scan(raw)
-	if !p.running {
-		_, ts := timestampAt(raw)
-		p.running = ts > 1
+	if p.stamps < wellStamped || !p.running {
+		if n, ts := timestampAt(raw); n > 0 {
+			p.stamps++
+			p.running = p.running || ts > 1
+		}
 	}
 	if hits == 0 && len(p.open) == 0 {
 		return
@@ -181,7 +186,8 @@ func joinParts(parts []logLine, glue string) []byte {
 
 // message takes one message.
 func (p *Parser) message(l *logLine, hits uint64, raw []byte) {
-	if hits != 0 && l.offset >= 0 {
+	var rule *compiledRule
+	if hits != 0 && l.offset >= 0 && !l.program {
 		if hits&p.book.version != 0 {
 			p.boot(l)
 		}
@@ -192,25 +198,36 @@ func (p *Parser) message(l *logLine, hits uint64, raw []byte) {
 			p.cutHere(l, raw)
 			return
 		}
-		if rule, groups := p.book.match(l.body, hits); rule != nil && !rule.ignore {
-			if p.header(l, rule, groups, raw) {
-				return
-			}
+		var groups map[string]string
+		if rule, groups = p.book.match(l.body, hits); rule != nil && !rule.ignore && p.header(l, rule, groups, raw) {
+			return
 		}
 	}
+	if rule == nil && p.completeHeader(l) {
+		return
+	}
 	p.giveTurn(l)
+	strand := p.strandOf(l)
 	for _, b := range p.open {
-		if b.waiting {
+		mine := b.accept(l)
+		switch {
+		case b.closed:
+		case b.waiting || b.from == l.from && !mine:
 			b.wait()
-		} else if !b.closed && b.accept(l) {
-			if b.rule == nil && len(b.before) < maxCutHere {
-				b.before = append(b.before, string(l.body[:min(len(l.body), 400)]))
-			}
-			b.add(l)
-			if b.rule == nil && b.lines > maxCutHere && !b.isReport() {
-				b.closed = true
-			}
+		case mine && (strand == nil || strand == b || b.from != strand.from):
+			b.take(l)
 		}
+	}
+}
+
+// take adds a line to a report, which may have no header yet.
+func (b *block) take(l *logLine) {
+	if b.rule == nil && len(b.before) < maxCutHere {
+		b.before = append(b.before, string(l.body[:min(len(l.body), 400)]))
+	}
+	b.add(l)
+	if b.rule == nil && b.lines > maxCutHere && !b.isReport() {
+		b.closed = true
 	}
 }
 

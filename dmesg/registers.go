@@ -6,7 +6,7 @@ import "bytes"
 // was, longest first where one is a prefix of another.
 var instructionPointers = [...]string{
 	"RIP:", "RIP ", "EIP is at ", "EIP:", "IP:", "PC is at ", "pc :", "NIP:", "NIP ", "epc :",
-	"epc   :", "Krnl PSW :", "ERA:", "pc:", "PC:", "era :",
+	"epc   :", "Krnl PSW :", "ERA:", "pc:", "PC:", "era :", "TPC: <",
 }
 
 // parseIP reads a line that shows the instruction pointer. user is true for
@@ -96,4 +96,15 @@ func parseInterrupt(b []byte) (f Frame, user, ok bool) {
 		parseSymbol(sym, &f)
 	}
 	return f, false, f.Function != ""
+}
+
+// isRegister recognises a line of x86 registers by the label at its start.
+func isRegister(body []byte) bool {
+	i := bytes.IndexByte(body[:min(len(body), 6)], ':')
+	for _, c := range body[:max(i, 0)] {
+		if !isDigit(c) && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return i > 1
 }

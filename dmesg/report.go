@@ -18,6 +18,8 @@ func (b *block) isReport() bool {
 		return b.frames > 1 && b.registers // cut between "cut here" and the header
 	case b.needsProof():
 		return b.frames > 1 && b.proofLine <= maxProofLine
+	case b.unstamped: // a program may have printed it
+		return b.frames > 1 && b.proofLine <= maxProofLine || b.registers || b.namesLock()
 	}
 	return true
 }

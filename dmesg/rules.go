@@ -59,7 +59,7 @@ const (
 )
 
 // rule describes one header. Rules are tried in order and the first match
-// decides. Patterns may use %sym%, %src% and %pc% (see expandPattern) and the
+// decides. Patterns may use %sym%, %off%, %src% and %pc% (see expandPattern) and the
 // groups func, file, line, cpu, pid, comm, module, expr, what, rw and more that
 // the title names in braces.
 type rule struct {
@@ -73,7 +73,8 @@ type rule struct {
 	guilt   guilt
 	skip    *helperSet // helpers besides everyKind
 	ending  ending
-	slub    bool // a report of SLUB, whose trace may come in a WARNING
+	own     []string // beginnings of lines that only reports of this rule hold
+	slub    bool     // a report of SLUB, whose trace may come in a WARNING
 	join    joining
 	second  bool // of two headers that the kernel prints for one fault this is the second
 	// proof: the header's words alone prove nothing; the report counts only
@@ -106,6 +107,7 @@ type compiledRule struct {
 }
 
 const (
+	offPattern = `(?P<func>[A-Za-z_][\w.$]*)\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`
 	symPattern = `(?P<func>[A-Za-z_][\w.$]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \[(?P<module>[\w-]+)[^\]]*\])?`
 	srcPattern = `(?P<file>[\w./+~-]+\.(?:c|h|S|rs|y|l|inc)):(?P<line>\d+)`
 	pcPattern  = `(?:\[?<?(?:0x)?[0-9a-f]{8,16}>?\]? +)`
@@ -113,7 +115,7 @@ const (
 
 // expandPattern replaces the abbreviations in a pattern and anchors it.
 func expandPattern(r rule) string {
-	p := strings.NewReplacer("%sym%", symPattern, "%src%", srcPattern, "%pc%", pcPattern).Replace(r.pattern)
+	p := strings.NewReplacer("%sym%", symPattern, "%off%", offPattern, "%src%", srcPattern, "%pc%", pcPattern).Replace(r.pattern)
 	if r.where == atStart {
 		return `^(?:` + p + `)`
 	}
@@ -192,7 +194,7 @@ func (book *ruleBook) match(body []byte, hits uint64) (*compiledRule, map[string
 			continue
 		}
 		loc := r.re.FindSubmatchIndex(body)
-		if loc == nil {
+		if loc == nil || !r.ignore && isQuoted(body, loc[0]) {
 			continue
 		}
 		groups := map[string]string{}
@@ -208,4 +210,10 @@ func (book *ruleBook) match(body []byte, hits uint64) (*compiledRule, map[string
 		return r, groups
 	}
 	return nil, nil
+}
+
+// isQuoted says whether a quotation mark stands before a header: a program or a
+// test talks about it.
+func isQuoted(body []byte, at int) bool {
+	return at > 0 && (body[at-1] == '"' || body[at-1] == '\'' || body[at-1] == '`')
 }

@@ -48,7 +48,7 @@ var lockHeaders = []rule{
 	{trigger: "BUG:", pattern: `BUG: scheduling while atomic(?:: (?P<comm>.{1,32})/(?P<pid>\d+)/0x)?`, where: anywhere,
 		kind: KindBug, sev: SeverityHigh, title: "BUG: scheduling while atomic in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*schedule*"})},
 	{trigger: "BUG:", pattern: `BUG: sleeping function called from invalid context at (?:%src%)?`, where: anywhere,
-		kind: KindBug, sev: SeverityHigh, title: "BUG: sleeping function called from invalid context in {func}", guilt: guiltTrace},
+		kind: KindBug, sev: SeverityHigh, title: "BUG: sleeping function called from invalid context in {func}", guilt: guiltTrace, own: []string{"in_atomic(): "}},
 	{trigger: "BUG:", pattern: `BUG: using (?P<what>\w+\(\)) in preemptible(?: \[[0-9a-f]+\] code: (?P<comm>.{1,32})/(?P<pid>\d+))?`, where: anywhere,
 		kind: KindBug, sev: SeverityMedium, title: "BUG: using {what} in preemptible code in {func}", guilt: guiltTrace,
 		skip: newHelperSet([]string{"*preempt*", "*debug_*", "*processor_id*", "*this_cpu*"})},

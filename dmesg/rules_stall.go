@@ -2,11 +2,11 @@ package dmesg
 
 // stallHeaders: CPUs and tasks that do not come back.
 var stallHeaders = []rule{
-	{trigger: "BUG:", pattern: `BUG: soft lockup(?: detected on CPU#(?P<cpu2>\d+)!| - CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.{1,40}):(?P<pid>\d+)\])?`, where: anywhere,
+	{trigger: "BUG:", pattern: `BUG: soft lockup(?: detected on CPU#(?P<cpu2>\d+)!| - CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.{1,40}):(?P<pid>\d+)\]| -| detected|\s*$)`, where: anywhere,
 		kind: KindSoftLockup, sev: SeverityHigh, title: "BUG: soft lockup in {func}", guilt: guiltStall},
 	{trigger: "LOCKUP", pattern: `Watchdog detected hard LOCKUP on cpu (?P<cpu>\d+)|BUG: NMI Watchdog detected LOCKUP|NMI watchdog: Watchdog detected hard LOCKUP`, where: anywhere,
 		kind: KindHardLockup, sev: SeverityHigh, title: "hard lockup in {func}", guilt: guiltStall},
-	{trigger: "CPU Hard LOCKUP", pattern: `CPU (?P<cpu>\d+) (?:self-)?detected hard LOCKUP|CPU Hard LOCKUP`, where: anywhere,
+	{trigger: "LOCKUP", pattern: `CPU (?P<cpu>\d+) (?:self-)?detected hard LOCKUP(?: @ %off%)?|CPU Hard LOCKUP`, where: anywhere,
 		kind: KindHardLockup, sev: SeverityHigh, title: "hard lockup in {func}", guilt: guiltStall},
 	{trigger: "INFO:", pattern: `INFO: rcu_?\w* (?:self-)?detected(?: expedited)? stalls?`, where: anywhere,
 		kind: KindRCUStall, sev: SeverityHigh, title: "INFO: rcu detected stall in {func}", guilt: guiltRCU, skip: rcuStallHelpers},
@@ -15,7 +15,7 @@ var stallHeaders = []rule{
 	{trigger: "INFO:", pattern: `INFO: task (?P<comm>.{1,40}):(?P<pid>\d+) (?:<[^>]*> )?blocked (?:in I/O wait )?for more than \d+ seconds`, where: anywhere,
 		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task hung in {func}", guilt: guiltHung, skip: hungHelpers},
 	{trigger: "INFO:", pattern: `INFO: task (?P<comm>.{1,40}):(?P<pid>\d+) can't die for more than \d+ seconds`, where: anywhere,
-		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task can't die in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*schedule*"})},
+		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task can't die in {func}", guilt: guiltTrace, skip: newHelperSet([]string{"*schedule*", "*preempt_*", "*irqentry_*", "*sysvec_*", "*apic_timer_interrupt*", "*common_interrupt", "retint_*", "el1_irq", "el1h_64_irq*", "*context_switch*"})},
 	// Since 6.15 the task that holds the lock is shown too; the text after it is part of the same report.
 	{trigger: "INFO:", pattern: `INFO: task .{1,60}\bblocked on an? .{1,60}likely owned by task`, where: anywhere, join: joinAlways,
 		kind: KindHungTask, sev: SeverityHigh, title: "INFO: task hung in {func}", guilt: guiltHung, skip: hungHelpers},

@@ -7,6 +7,7 @@ var ignoredHeaders = []rule{
 	// The inlined part of a symbolised header; the next line repeats it with
 	// the function that has code.
 	{trigger: "BUG:", pattern: `BUG: K[A-Z]+: .* \[inline\]\s*$`, where: anywhere, ignore: true},
+	{trigger: "WARNING:", pattern: `WARNING: .* at .* \[inline\]\s*$`, where: anywhere, ignore: true},
 	{trigger: "Kernel panic", pattern: `\[ end Kernel panic`, where: anywhere, ignore: true},
 	{trigger: "Unknown parameter '", pattern: `Unknown parameter '`, where: anywhere, ignore: true},
 	{trigger: "WARNING:", pattern: `/etc/ssh/|WARNING: workqueue cpumask|WARNING: [Tt]he mand mount option|DT_FLAGS_1|WARNING: Unprivileged eBPF|WARNING: fbcon:|WARNING: See http|WARNING: kernel not compiled with|EXT4-[Ff][Ss]\b|XFS \([^)]*\): WARNING|(?i:deprecated v2 capabilities|wireless extensions)|WARNING: Spectre`, where: anywhere, ignore: true},
@@ -44,9 +45,11 @@ var usercopyHelpers = newHelperSet([]string{"*usercopy*", "*__check*"})
 // pattern of an input rule names the end of the file's path.
 func expandWarnings(special []rule) []rule {
 	const (
+		// A function has an offset, or a script has put its source line there.
+		place   = `(?P<func>[A-Za-z_][\w.$]*)(?:\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?| [\w./+~-]+\.[chS]:\d+)(?: \[(?P<module>[\w-]+)[^\]]*\])?`
 		cpuPart = `WARNING: (?:CPU: ?(?P<cpu>\d+) )?(?:PID: ?(?P<pid>\d+) )?at `
 		newPart = `WARNING: (?:\[(?P<expr>.*)\] )?`
-		newTail = ` at %sym%(?:, CPU#(?P<cpu>\d+): (?P<comm>.{1,32}?)/(?P<pid>\d+))?`
+		newTail = ` at ` + place + `(?:, CPU#(?P<cpu>\d+): (?P<comm>.{1,32}?)/(?P<pid>\d+))?`
 	)
 	var rules []rule
 	for _, s := range special {
@@ -55,7 +58,7 @@ func expandWarnings(special []rule) []rule {
 		if s.pattern != "" {
 			source = `(?P<file>[\w./+~-]*` + s.pattern + `):(?P<line>\d+)`
 		}
-		for _, format := range []string{cpuPart + source + ` %sym%`, newPart + source + newTail, cpuPart + source} {
+		for _, format := range []string{cpuPart + source + ` ` + place, newPart + source + newTail, cpuPart + source} {
 			r := s
 			r.pattern = format
 			rules = append(rules, r)

@@ -6,11 +6,14 @@ import "strings"
 // noticed it, and in it what a dispatcher called.
 
 // isWatchdog recognises the timer that looks for soft lockups.
-func isWatchdog(name string) bool { return baseFunction(name) == "watchdog_timer_fn" }
+func isWatchdog(name string) bool {
+	base := baseFunction(name)
+	return base == "watchdog_timer_fn" || base == "watchdog_overflow_callback"
+}
 
 // interruptMarks are the functions through which a timer interrupt or NMI
 // comes in; what it interrupted stands after them.
-var interruptMarks = [...]string{"apic_timer_interrupt", "el1h_64_irq", "el1_irq", "__irq_svc", "decrementer_common", "ext_int_handler", "handle_exception", "ret_from_exception"}
+var interruptMarks = [...]string{"apic_timer_interrupt", "end_repeat_nmi", "asm_exc_nmi", "el1h_64_irq", "el1_irq", "__irq_svc", "decrementer_common", "ext_int_handler", "handle_exception", "ret_from_exception"}
 
 // interruptedStack is the stack that the timer interrupt of an RCU stall cut into.
 func (b *block) interruptedStack() []string {
