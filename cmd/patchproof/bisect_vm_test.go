@@ -66,7 +66,7 @@ func bisectProgram(t *testing.T, resultsDir string, args ...string) (cmd *exec.C
 // and the experience of this test have it.
 func bisectArgs(repo, find, bad, good string) []string {
 	return []string{"bisect", "--json", "--tree", repo, "--find", find, "--bad", bad, "--good", good,
-		"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/8", "--vcpus", "1", "--var", "threads=64", "--var", "events=4000",
+		"--perturb", "fs/btrfs/file.c,fs/btrfs/inode.c:1/8", "--vcpus", "1", "--var", "threads=64", "--var", "events=8000",
 		"--workload", "btrfs-dio-race-focused"}
 }
 

@@ -80,7 +80,7 @@ func TestVMMatrixFork(t *testing.T) {
 		}
 		seen[output], states[r.Forked.State] = true, true
 	}
-	if len(states) != 1 || !strings.Contains(strings.Join(c.Warnings, "\n"), "seen once") {
+	if len(states) != 1 || !strings.Contains(strings.Join(c.Warnings, "\n"), "up to 5 from each") {
 		t.Errorf("%d saved machines, warnings %q", len(states), c.Warnings)
 	}
 	for _, cell := range results.Cells(c, runs) {
