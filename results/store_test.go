@@ -117,6 +117,30 @@ func TestStoreConcurrent(t *testing.T) {
 	}
 }
 
+// TestGoOnFrom: a run's machine may be known only after its start, and making it
+// is no part of the run's time.
+func TestGoOnFrom(t *testing.T) {
+	_, w := newCampaign(t)
+	rw, err := w.StartRun(Run{Side: judge.Pre, Forked: &ForkRecord{State: "first", After: "umount"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rw.begin = rw.begin.Add(-time.Hour) // the machine took that long
+	if err := rw.GoOnFrom(ForkRecord{State: "second", After: "umount"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rw.Finish(true, ""); err != nil {
+		t.Fatal(err)
+	}
+	_, runs, err := Load(w.Dir())
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	if r := runs[0]; r.Forked == nil || r.Forked.State != "second" || r.ElapsedSeconds >= 3600 {
+		t.Errorf("forked %+v, %.0f s", r.Forked, r.ElapsedSeconds)
+	}
+}
+
 func TestFinishTwice(t *testing.T) {
 	_, w := newCampaign(t)
 	rw, err := w.StartRun(Run{Side: judge.Pre})
