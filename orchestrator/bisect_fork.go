@@ -39,7 +39,7 @@ func (b *bisection) forkCommit(ctx context.Context, node int, s *subject) (ok bo
 		}
 		b.forked = true
 		b.Campaign.Shape = b.machine.shape()
-		b.warn(seenOnce(s))
+		b.warn(forkWarning(s))
 		return true, b.Update()
 	case ctx.Err() != nil:
 		return false, err

@@ -23,7 +23,6 @@ type savedState struct {
 	held     *statecache.State
 	snapshot *vm.Snapshot
 	record   results.ForkRecord
-	steps    int // of the workload that it has behind it
 }
 
 func (s *savedState) close() error {
@@ -49,7 +48,7 @@ func (s *subject) skip() int {
 	if s.state == nil {
 		return 0
 	}
-	return s.state.steps
+	return s.forks.steps
 }
 
 // forked is what a run's record says of the machine that it goes on from: of its
@@ -110,7 +109,7 @@ func (h *Harness) forkAll(ctx context.Context, m *machine, subjects []*subject, 
 			return err
 		}
 		f.first = state.record
-		h.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: state.origin()})
+		b.ended(state.origin())
 		if err := state.close(); err != nil {
 			return fmt.Errorf("closing a saved machine: %w", err)
 		}
@@ -144,7 +143,7 @@ func (h *Harness) take(ctx context.Context, m *machine, s *subject) (*subject, e
 		return nil, err
 	}
 	if !state.held.Cached {
-		h.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: state.origin()})
+		b.ended(state.origin())
 	}
 	own := *s
 	own.state = state
@@ -157,11 +156,11 @@ func (c *campaign) describeFork() {
 	if !c.machine.forked {
 		return
 	}
-	c.record.Warnings = append(c.record.Warnings, seenOnce(c.sides[judge.Pre]))
+	c.record.Warnings = append(c.record.Warnings, forkWarning(c.sides[judge.Pre]))
 }
 
-// seenOnce is what readers must know of forked runs.
-func seenOnce(s *subject) string {
+// forkWarning is what readers must know of forked runs.
+func forkWarning(s *subject) string {
 	return fmt.Sprintf("runs go on from machines that were saved after %s, up to %d from each: what happens up to there is not repeated in every run (--fork off does that)", s.forked().After, runsPerMachine)
 }
 
@@ -179,7 +178,8 @@ func (h *Harness) base(m *machine, s *subject, f *forks, number int) *base {
 
 // saved finds the machine in the cache or, unless it is only to look, makes it.
 func (b *base) saved(ctx context.Context, look bool) (_ *savedState, err error) {
-	held, err := b.forks.cache.Get(ctx, b.key(), checkState, func(dir string) error {
+	key := b.key()
+	held, err := b.forks.cache.Get(ctx, key, checkState, func(dir string) error {
 		if look {
 			return errNotSaved
 		}
@@ -189,10 +189,10 @@ func (b *base) saved(ctx context.Context, look bool) (_ *savedState, err error) 
 		return nil, errNotSaved
 	}
 	if err != nil {
-		b.harness.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: "failed"})
+		b.ended("failed")
 		return nil, fmt.Errorf("%s: %w", b.task, withoutLog(err))
 	}
-	out := &savedState{held: held, steps: b.forks.steps}
+	out := &savedState{held: held}
 	out.record, err = readState(held.Dir)
 	if err == nil {
 		out.snapshot, err = vm.OpenSnapshot(held.Dir)
@@ -200,7 +200,7 @@ func (b *base) saved(ctx context.Context, look bool) (_ *savedState, err error) 
 	if err != nil {
 		return nil, errors.Join(err, held.Release())
 	}
-	out.record.State = b.key()
+	out.record.State = key
 	return out, nil
 }
 

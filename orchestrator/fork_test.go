@@ -66,11 +66,11 @@ func TestForkedPhases(t *testing.T) {
 	if got := phase("early"); got != "boot" {
 		t.Errorf("a run that boots: %s", got)
 	}
-	s.state = &savedState{}
+	s.forks, s.state = &forks{}, &savedState{}
 	if got := phase("early"); got != "boot" {
 		t.Errorf("saved after boot: %s", got)
 	}
-	s.state.steps = 2
+	s.forks.steps = 2
 	if early, later := phase("early"), phase("later"); early != "prepare" || later != "run" {
 		t.Errorf("%s and %s, want prepare and run", early, later)
 	}

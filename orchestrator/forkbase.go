@@ -159,6 +159,11 @@ func (b *base) stage(step int, name string) {
 	b.harness.emit(Event{Task: b.task, Stage: name, Done: step, Total: b.forks.steps + 2})
 }
 
+// ended says how the wish for a machine ended.
+func (b *base) ended(message string) {
+	b.harness.emit(Event{Task: b.task, Finished: true, Elapsed: time.Since(b.begin), Message: message})
+}
+
 // clean refuses a machine whose log is not whole or holds a report: what a
 // kernel has printed before it was saved would be missing in each of its runs,
 // and what it has done may be why they fail.

@@ -51,7 +51,7 @@ func (m *matrix) saved(ctx context.Context, c *matrixCell, err error) {
 	switch {
 	case err == nil:
 		c.record.Shape = c.machine.shape()
-		m.warn(seenOnce(c.subject))
+		m.warn(forkWarning(c.subject))
 	case ctx.Err() != nil:
 		return
 	case len(c.runs) > 0:
