@@ -205,7 +205,7 @@ func (b *base) saved(ctx context.Context, look bool) (_ *savedState, err error) 
 }
 
 // withoutLog takes the name of a guest's log out of its failure: what is left of
-// a machine that could not be saved has been removed.
+// a machine that could not be saved has been removed. Whose fault it is stays.
 func withoutLog(err error) error {
 	var failure *vm.Failure
 	if !errors.As(err, &failure) {
@@ -213,6 +213,10 @@ func withoutLog(err error) error {
 	}
 	logless := *failure
 	logless.Detail, _, _ = strings.Cut(failure.Detail, "; see ")
+	var fault *baseFault
+	if errors.As(err, &fault) {
+		return &baseFault{&logless}
+	}
 	return &logless
 }
 

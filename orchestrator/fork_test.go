@@ -131,6 +131,16 @@ func TestWithoutLog(t *testing.T) {
 	if got.Error() != "guest base: panic: the kernel panicked: no init" || !errors.As(got, &failure) {
 		t.Error(got)
 	}
+	// Bisect goes by whose fault it was, and a run's record by the failure.
+	var fault *baseFault
+	got = withoutLog(blame(err))
+	if !errors.As(got, &fault) || !errors.As(got, &failure) || strings.Contains(got.Error(), "/gone/") {
+		t.Errorf("the kernel's fault: %v", got)
+	}
+	host := &vm.Failure{Kind: vm.FailureDiskFull, Detail: "no space left"}
+	if got = withoutLog(blame(host)); errors.As(got, &fault) || !errors.As(got, &failure) {
+		t.Errorf("the host's fault: %v", got)
+	}
 	if plain := errors.New("no space left"); withoutLog(plain) != plain {
 		t.Error("an error without a guest was changed")
 	}

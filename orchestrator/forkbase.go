@@ -89,7 +89,7 @@ func (f *baseFault) Unwrap() error { return f.error }
 func blame(err error) error {
 	var failure *vm.Failure
 	if errors.As(err, &failure) && !slices.Contains(hostFailures, failure.Kind) {
-		return &baseFault{withoutLog(err)}
+		return &baseFault{err}
 	}
 	return err
 }
