@@ -224,3 +224,11 @@ func fingerprint(r *Report) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
+
+// FingerprintWithoutCondition is the fingerprint that r has where the source is
+// not at hand, and Annotate cannot know the condition.
+func (r *Report) FingerprintWithoutCondition() string {
+	plain := *r
+	plain.Condition = ""
+	return fingerprint(&plain)
+}

@@ -99,16 +99,17 @@ func readRun(dir string) (r Run, finished bool, warning string, err error) {
 	if err == nil {
 		r, finished, err = decodeEvents(data)
 	}
-	if err != nil {
-		final, finalErr := readBounded(filepath.Join(dir, runFile))
-		if finalErr == nil {
-			r = Run{}
-			finalErr = json.Unmarshal(final, &r)
-		}
-		if finalErr != nil {
+	if err != nil || !finished {
+		// run.json is written after the last event: events without an end
+		// beside it have lost it.
+		final, finalErr := readFinal(dir)
+		switch {
+		case finalErr == nil:
+			why := cmp.Or(err, errNoEnd)
+			r, finished, warning = final, true, fmt.Sprintf("%s is damaged (%v), %s was used", eventsFile, why, runFile)
+		case err != nil:
 			return Run{}, false, "", fmt.Errorf("%s: %w", eventsFile, err)
 		}
-		warning, finished = fmt.Sprintf("%s is damaged (%v), %s was used", eventsFile, err, runFile), true
 	}
 	if !finished {
 		r.Stopped = true
@@ -117,6 +118,17 @@ func readRun(dir string) (r Run, finished bool, warning string, err error) {
 	r.Dir = dir
 	r.classify()
 	return r, finished, warning, nil
+}
+
+var errNoEnd = errors.New("it has no end")
+
+// readFinal reads the record that was written when the run had ended.
+func readFinal(dir string) (r Run, err error) {
+	data, err := readBounded(filepath.Join(dir, runFile))
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	return r, err
 }
 
 func readBounded(path string) ([]byte, error) {

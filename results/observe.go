@@ -90,17 +90,70 @@ func (r *Run) counts() bool { return !(r.Stopped && r.Outcome == judge.Invalid) 
 func EvidenceOf(runs []Run) judge.Evidence {
 	sorted := slices.Clone(runs)
 	slices.SortStableFunc(sorted, func(a, b Run) int { return cmp.Compare(a.Index, b.Index) })
+	sorted = slices.DeleteFunc(sorted, func(r Run) bool { return !r.counts() })
+	forgetConditions(sorted)
+	kinds := fingerprintsOf(sorted)
 	var seen []judge.Observation
 	for i := range sorted {
-		if sorted[i].counts() {
-			seen = append(seen, observe(&sorted[i]))
+		o := observe(&sorted[i])
+		silent := map[dmesg.Kind]bool{}
+		for _, rep := range sorted[i].Reports {
+			for _, kind := range silences(rep.Kind) {
+				silent[kind] = true
+			}
 		}
+		for kind := range silent {
+			o.Silenced = append(o.Silenced, kinds[kind]...)
+		}
+		seen = append(seen, o)
 	}
 	return judge.Collect(seen)
 }
 
+// fingerprintsOf lists the fingerprints of the runs' reports of each kind.
+func fingerprintsOf(runs []Run) map[dmesg.Kind][]string {
+	out := map[dmesg.Kind][]string{}
+	for i := range runs {
+		for _, rep := range runs[i].Reports {
+			if print := fingerprintOf(&rep); !slices.Contains(out[rep.Kind], print) {
+				out[rep.Kind] = append(out[rep.Kind], print)
+			}
+		}
+	}
+	return out
+}
+
+// forgetConditions makes reports alike that differ only in that the source of one
+// was not at hand: of a ready image, say. Its condition is not known, and with
+// that its fingerprint is another one. The runs' reports are replaced, not changed.
+func forgetConditions(runs []Run) {
+	unknown := map[string]bool{}
+	for i := range runs {
+		for _, rep := range runs[i].Reports {
+			if isForeign(rep) && rep.File != "" && rep.Condition == "" && rep.Macro == "" {
+				unknown[rep.Fingerprint] = true
+			}
+		}
+	}
+	if len(unknown) == 0 {
+		return
+	}
+	for i := range runs {
+		runs[i].Reports = slices.Clone(runs[i].Reports)
+		for j := range runs[i].Reports {
+			rep := &runs[i].Reports[j]
+			if !isForeign(*rep) || rep.Condition == "" {
+				continue
+			}
+			if plain := rep.FingerprintWithoutCondition(); unknown[plain] {
+				rep.Fingerprint = plain
+			}
+		}
+	}
+}
+
 func observe(r *Run) judge.Observation {
-	o := judge.Observation{Side: r.Side, Outcome: r.Outcome, Reached: lastPhase(r)}
+	o := judge.Observation{Side: r.Side, Outcome: r.Outcome, Reached: lastPhase(r), Broken: !r.Complete}
 	first := true
 	for _, rep := range r.Reports {
 		if !isForeign(rep) && !isSignature(rep) {
@@ -109,6 +162,7 @@ func observe(r *Run) judge.Observation {
 		// What follows another failure in the same guest can be its
 		// consequence: it is shown, and it says nothing about the patch.
 		if rep.FollowUp && !first && !isSignature(rep) {
+			o.FollowUps = append(o.FollowUps, fingerprintOf(&rep))
 			continue
 		}
 		first = false
@@ -122,6 +176,20 @@ func observe(r *Run) judge.Observation {
 			Fingerprint: failureFingerprint(r), Title: failureTitle(r), Phase: o.Reached})
 	}
 	return o
+}
+
+// silences names the kinds of report that a kernel prints no more in the same
+// boot after one of the given kind: KASAN reports once (unless told otherwise by
+// kasan_multi_shot), and lockdep switches itself off after its own report and
+// after all that leaves locks in a state that it cannot know.
+func silences(kind dmesg.Kind) []dmesg.Kind {
+	switch kind {
+	case dmesg.KindKASAN:
+		return []dmesg.Kind{dmesg.KindKASAN, dmesg.KindLockdep}
+	case dmesg.KindLockdep, dmesg.KindOops, dmesg.KindBug:
+		return []dmesg.Kind{dmesg.KindLockdep}
+	}
+	return nil
 }
 
 // fingerprintOf never is empty: reports without one would all be taken for the

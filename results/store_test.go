@@ -64,7 +64,7 @@ func TestStoreRoundTrip(t *testing.T) {
 	if s.Decision.Verdict != judge.Fixed || len(s.Runs) != 10 || len(s.Warnings) != 0 {
 		t.Errorf("%s, %d runs, %q", s.Decision.Verdict, len(s.Runs), s.Warnings)
 	}
-	c.Decision = &judge.Decision{Verdict: judge.NotFixed}
+	c.Decision = &judge.Decision{Verdict: judge.NotFixed, Decided: true}
 	if err := w.Update(c); err != nil {
 		t.Fatal(err)
 	}

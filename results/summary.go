@@ -37,7 +37,10 @@ func Summarize(c Campaign, runs []Run) Summary {
 	s.Runs, s.Excluded, warnings = pool(c, runs)
 	s.Warnings = append(s.Warnings, warnings...)
 	s.Evidence = EvidenceOf(s.Runs)
+	badRules := c.Rules.Validate()
 	switch {
+	case badRules != nil: // edited by hand
+		s.Decision = judge.Failed(s.Evidence, judge.Rules{}, fmt.Sprintf("%s: rules: %v", campaignFile, badRules))
 	case c.Failed != "":
 		s.Decision = judge.Failed(s.Evidence, c.Rules, c.Failed)
 	case c.Stopped != "":
@@ -70,6 +73,10 @@ func Rejudge(c *Campaign, runs []Run) Summary {
 		ended.Stopped = "the campaign was broken off"
 	}
 	s := Summarize(ended, runs)
+	if c.Decision != nil && !s.Decision.Decided {
+		ended.Stopped = "the campaign has ended, and runs of it are missing"
+		s = Summarize(ended, runs)
+	}
 	if c.Decision != nil && c.Decision.Verdict != s.Decision.Verdict {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("the campaign's record says %s, its run folders say %s", c.Decision.Verdict, s.Decision.Verdict))
 	}

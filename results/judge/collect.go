@@ -15,7 +15,14 @@ type Observation struct {
 	Side    Side
 	Outcome Outcome // empty while the run is in flight
 	Reports []SeenReport
-	Reached int // index of the last phase that was begun
+	// FollowUps are the fingerprints of reports that came after another failure
+	// and may be its consequence; they are not among Reports.
+	FollowUps []string
+	// Silenced are the fingerprints of reports that the kernel would have printed
+	// no more, because of what it had printed before.
+	Silenced []string
+	Reached  int  // index of the last phase that was begun; -1 is the boot
+	Broken   bool // the run did not get to the end of that phase, or may not have
 }
 
 // Collect makes Evidence from runs in the order in which they were started, runs
@@ -25,7 +32,7 @@ type Observation struct {
 // before it have ended: with several guests at once, the runs that end first are
 // those that crash early, and judging by them alone would overstate the rate.
 func Collect(runs []Observation) Evidence {
-	var e Evidence
+	e := Evidence{Signature: noRuns()}
 	settled := settledRuns(runs)
 	for _, r := range runs {
 		e.side(r.Side).Add(r.Outcome)
@@ -54,6 +61,9 @@ func (e *Evidence) side(s Side) *Counts {
 	}
 	return &e.Post
 }
+
+// noRuns is a sequence that is known, and empty so far.
+func noRuns() Sequence { return Sequence{Pre: []bool{}, Post: []bool{}} }
 
 func (s *Sequence) add(side Side, event bool) {
 	if side == Pre {
@@ -88,10 +98,8 @@ type kind struct {
 // in the order in which they first came.
 func kindsSeen(runs []Observation) []kind {
 	var kinds []kind
+	runs = slices.DeleteFunc(slices.Clone(runs), func(r Observation) bool { return r.Outcome == "" || r.Outcome == Invalid })
 	for _, r := range runs {
-		if r.Outcome == "" || r.Outcome == Invalid {
-			continue
-		}
 		counted := map[string]bool{}
 		for _, rep := range r.Reports {
 			i := slices.IndexFunc(kinds, func(k kind) bool { return k.Fingerprint == rep.Fingerprint })
@@ -112,19 +120,28 @@ func kindsSeen(runs []Observation) []kind {
 			}
 		}
 	}
+	for i, k := range kinds {
+		for _, r := range runs {
+			if r.Side == Pre && slices.Contains(r.FollowUps, k.Fingerprint) {
+				kinds[i].PreFollowUps++
+			}
+		}
+	}
 	return kinds
 }
 
-// sequence returns which of the runs showed k. A run that ended before the phase
-// in which k comes was not able to show it and is left out.
+// sequence returns which of the runs showed k. A run that was not able to is left
+// out: one that broke off before the end of the phase in which k comes, for what
+// broke it off may have come first, and one in which another report silenced it.
 func (k *kind) sequence(runs []Observation) Sequence {
-	var s Sequence
+	s := noRuns()
 	for _, r := range runs {
 		if r.Outcome == Invalid {
 			continue
 		}
 		seen := slices.ContainsFunc(r.Reports, func(rep SeenReport) bool { return rep.Fingerprint == k.Fingerprint })
-		if seen || r.Outcome == Clean || r.Reached >= k.phase {
+		through := r.Outcome == Clean || r.Reached > k.phase || r.Reached == k.phase && !r.Broken
+		if seen || through && !slices.Contains(r.Silenced, k.Fingerprint) {
 			s.add(r.Side, seen)
 		}
 	}

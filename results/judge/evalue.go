@@ -151,11 +151,11 @@ func pairsNeeded(events, pairs int, alpha float64) (int, bool) {
 	return first, true
 }
 
-// sequenceOf returns s, or when s is empty a sequence that agrees with the
+// sequenceOf returns s, or when s is not known a sequence that agrees with the
 // counts and favours no verdict: events on runs without a partner are taken to
 // be as many as possible, and events within pairs to have come last.
 func sequenceOf(s Sequence, preEvents, pre, postEvents, post int) Sequence {
-	if len(s.Pre)+len(s.Post) > 0 {
+	if s.known() {
 		return s
 	}
 	pairs := min(pre, post)

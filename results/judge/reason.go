@@ -88,8 +88,7 @@ func (a *assessment) missing() string {
 		return fmt.Sprintf("the post-patch kernel printed a matching report in %s, and at %s confidence it takes %d to rule out look-alikes",
 			runs(a.Post.Reproduced), percent(a.rules.Confidence), a.rules.matchesNeeded())
 	case len(a.unsettled) > 0:
-		return fmt.Sprintf("the post-patch kernel printed %q in %s and the pre-patch kernel did not, which is too little to call a regression and too much to call the bug fixed%s",
-			a.unsettled[0].Title, runs(a.unsettled[0].PostRuns), a.needText())
+		return a.unsettledText(a.unsettled[0])
 	case a.Pre.Trials() == 0 || a.Post.Trials() == 0:
 		return a.noTrialsText()
 	case a.Post.Reproduced > 0:
@@ -100,6 +99,18 @@ func (a *assessment) missing() string {
 	}
 	return fmt.Sprintf("the pre-patch kernel reproduced the bug in %d of %s and the post-patch kernel in 0 of %d, which is %s confidence of the %s asked for%s",
 		a.Pre.Reproduced, runs(a.Pre.Trials()), a.Post.Trials(), reached(1-a.nearest()), percent(a.rules.Confidence), a.needText())
+}
+
+// unsettledText says why a report of post leaves the verdict open.
+func (a *assessment) unsettledText(n NewReport) string {
+	text := fmt.Sprintf("the post-patch kernel printed %q in %s and the pre-patch kernel ", n.Title, runs(n.PostRuns))
+	switch {
+	case n.PreFollowUps > 0:
+		return text + fmt.Sprintf("after another failure only (in %s), where it can be a consequence: it may be an old failure or one that the patch lets through, so there is neither a regression nor a fix to call", runs(n.PreFollowUps))
+	case n.Seen.known() && len(n.Seen.Pre) == 0 && a.Pre.Valid() > 0:
+		return text + "got in none of its runs to where it could have printed it, which is too little to call a regression and too much to call the bug fixed"
+	}
+	return text + "did not, which is too little to call a regression and too much to call the bug fixed" + a.needText()
 }
 
 func (a *assessment) noTrialsText() string {
@@ -132,8 +143,11 @@ func (a *assessment) newReportWarnings() []string {
 			a.Post.Reproduced, runs(a.Post.Trials())))
 	}
 	for _, n := range a.unsettled {
-		out = append(out, fmt.Sprintf("%q was seen on the post-patch kernel only (in %s): look at it; if it is known and harmless, list it under benign",
-			n.Title, runs(n.PostRuns)))
+		where := fmt.Sprintf("only (in %s)", runs(n.PostRuns))
+		if n.PreFollowUps > 0 {
+			where = fmt.Sprintf("(in %s) and on the pre-patch kernel after another failure only (in %s)", runs(n.PostRuns), runs(n.PreFollowUps))
+		}
+		out = append(out, fmt.Sprintf("%q was seen on the post-patch kernel %s: look at it; if it is known and harmless, list it under benign", n.Title, where))
 	}
 	return out
 }

@@ -165,6 +165,9 @@ type Sequence struct {
 	Pre, Post []bool
 }
 
+// known says that the order is known, be it that there is no run in it.
+func (s Sequence) known() bool { return s.Pre != nil || s.Post != nil }
+
 // Pairs is the number of runs of one side that have a partner on the other.
 func (s Sequence) Pairs() int { return min(len(s.Pre), len(s.Post)) }
 
@@ -176,12 +179,16 @@ type NewReport struct {
 	// PostRuns and PreRuns count the runs that showed it. One with PreRuns > 0
 	// is not new and is ignored.
 	PostRuns, PreRuns int
+	// PreFollowUps counts the runs of pre that showed it after another failure
+	// only. With PreRuns 0 that leaves open whether it is new: it is no
+	// regression, and it stands in the way of fixed.
+	PreFollowUps int
 	// Signature marks a report that matches the signature; such reports are
 	// judged together, as the signature, and not one by one.
 	Signature bool
-	// Seen is optional: the runs that were able to show it, in order. Without
-	// it all valid runs are taken, and runs without a partner do not count in
-	// favour of a regression.
+	// Seen is optional: the runs that were able to show it, in order. When it
+	// is nil all valid runs are taken, and runs without a partner do not count
+	// in favour of a regression.
 	Seen Sequence
 }
 
@@ -194,8 +201,8 @@ type Evidence struct {
 	// benign ones, that any run of either side showed: the number of chances of
 	// a false regression. Less than the number of new reports is taken as that.
 	Distinct int
-	// Signature is optional: the order of the reproduced and clean runs.
-	// Without it, runs without a partner do not count in favour of a verdict.
+	// Signature is optional: the order of the reproduced and clean runs. When
+	// it is nil, runs without a partner do not count in favour of a verdict.
 	Signature Sequence
 }
 

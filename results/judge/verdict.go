@@ -93,6 +93,9 @@ func (a *assessment) open(d *Decision, prefix string) {
 // nearest is the bound on the chance of error that has been reached for the
 // verdict nearest at hand; 1 when there is none.
 func (a *assessment) nearest() float64 {
+	if a.Pre.Reproduced > 0 && a.Post.Reproduced > 0 {
+		return min(a.lookAlikes(), a.worse.bound)
+	}
 	if len(a.unsettled) > 0 {
 		return a.worse.bound // however well the pairs speak for it, fixed is out of reach
 	}
@@ -107,7 +110,7 @@ func (a *assessment) decide() (Decision, bool) {
 		d.Verdict, d.Reason = Error, why
 	case a.Pre.Reproduced > 0 && a.Post.Reproduced >= a.rules.matchesNeeded():
 		d.Verdict = NotFixed
-		d.Confidence = 1 - math.Pow(a.rules.LookAlike, float64(a.Post.Reproduced))
+		d.Confidence = 1 - a.lookAlikes()
 		d.Reason = a.notFixedReason()
 		d.Warnings = append(a.lookAlikeWarning(), a.newReportWarnings()...)
 	case a.worse.bound <= a.rules.alpha():
@@ -177,6 +180,11 @@ func (r Rules) matchesNeeded() int {
 	return max(1, int(math.Ceil(math.Log(r.alpha())/math.Log(r.LookAlike)-1e-9)))
 }
 
+// lookAlikes is the chance that all matching runs of post are look-alikes.
+func (a *assessment) lookAlikes() float64 {
+	return math.Pow(a.rules.LookAlike, float64(a.Post.Reproduced))
+}
+
 // finding is a regression and how sure it is.
 type finding struct {
 	bound  float64 // chance of a false regression, corrected for the number of looks
@@ -204,9 +212,12 @@ func (a *assessment) regression() finding {
 	}
 	factor := 2 * float64(max(a.Distinct, len(a.unsettled)))
 	for _, n := range a.unsettled {
+		if n.PreFollowUps > 0 {
+			continue // pre printed it, too
+		}
 		s := sequenceOf(n.Seen, 0, a.Pre.Valid(), n.PostRuns, a.Post.Valid())
 		pre, post := len(s.Pre), len(s.Post)
-		if len(n.Seen.Pre)+len(n.Seen.Post) == 0 {
+		if !n.Seen.known() {
 			pre, post = a.Pre.Valid(), a.Post.Valid()
 		}
 		consider(contrastOf(s.Post, s.Pre), factor, regressedReason(fmt.Sprintf("%q", n.Title), n.PostRuns, post, pre))

@@ -108,6 +108,25 @@ func TestNextSide(t *testing.T) {
 	}
 }
 
+// TestOpenConfidence: what is reached for the nearest verdict that can still come.
+func TestOpenConfidence(t *testing.T) {
+	for _, tt := range []struct {
+		e    Evidence
+		r    Rules
+		want float64
+	}{
+		{Evidence{Pre: counts(1, 0), Post: counts(1, 0)}, Rules{Confidence: 0.999}, 0.995},
+		{Evidence{Pre: counts(9, 0), Post: counts(1, 8)}, Rules{Confidence: 0.9999}, 0.995},
+		{Evidence{Pre: counts(2, 0)}, Rules{}, 0},
+	} {
+		d := Final(tt.e, tt.r, "the budget is used up")
+		if d.Verdict != Inconclusive {
+			t.Errorf("%+v: %s", tt.e, d.Verdict)
+		}
+		near(t, "confidence", d.Confidence, tt.want, 1e-12)
+	}
+}
+
 // TestFixedStays: runs that were in flight when fixed was reached do not take it
 // back, unless they show the bug on post.
 func TestFixedStays(t *testing.T) {
