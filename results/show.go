@@ -57,15 +57,18 @@ func (r Recorded) Verdict() judge.Verdict {
 		return Passing
 	}
 	var counts judge.Counts
+	whole := true
 	for i := range r.Runs {
 		if Counted(&r.Runs[i]) {
 			counts.Add(r.Runs[i].Outcome)
+		} else {
+			whole = false // in flight, or stopped
 		}
 	}
 	switch {
 	case counts.Reproduced+counts.OtherFailure > 0:
 		return Failing
-	case counts.Clean > 0:
+	case counts.Clean > 0 && counts.Invalid == 0 && whole:
 		return Passing
 	}
 	return Incomplete

@@ -64,9 +64,15 @@ func TestRecordedVerdict(t *testing.T) {
 	matrix := func(cells map[string]string) Recorded { return nightOf("m", "k1", cells) }
 	skipped := matrix(map[string]string{"x": "c"})
 	skipped.Campaign.Matrix.Cells = append(skipped.Campaign.Matrix.Cells, CellRecord{Key: "y", Repeat: 2, MeasuredIn: "earlier", Skipped: "unchanged"})
-	single := func(n int) Recorded {
+	single := func(n int, more ...func(*Run)) Recorded {
 		r := sampleSingle()
-		r.Runs = r.Runs[:n]
+		r.Runs = r.Runs[:n:n]
+		for i, change := range more {
+			run := sampleRun(judge.Pre, n+i+1, n+i+1)
+			change(&run)
+			run.classify()
+			r.Runs = append(r.Runs, run)
+		}
 		return r
 	}
 	for _, test := range []struct {
@@ -83,6 +89,8 @@ func TestRecordedVerdict(t *testing.T) {
 		{"measured earlier", skipped, Passing},
 		{"no runs", single(0), Incomplete},
 		{"a clean run", single(1), Passing},
+		{"a clean run and an invalid one", single(1, func(r *Run) { r.HarnessReason = "the host's disk is full" }), Incomplete},
+		{"a clean run and a stopped one", single(1, func(r *Run) { r.HarnessReason, r.Stopped = "stopped", true }), Incomplete},
 		{"a bad run", single(2), Failing},
 	} {
 		if got := test.r.Verdict(); got != test.want {

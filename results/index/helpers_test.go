@@ -101,7 +101,7 @@ func writeRun(t testing.TB, folder string, number int, r results.Run) {
 		lines = append(append(lines, encode(t, map[string]any{"event": "report", "report": rep})...), '\n')
 	}
 	lines = append(append(lines, encode(t, map[string]any{"event": "outcome", "outcome": map[string]any{"outcome": "as drawn then",
-		"complete": r.Complete, "harness_reason": r.HarnessReason, "elapsed_seconds": r.ElapsedSeconds}})...), '\n')
+		"complete": r.Complete, "harness_reason": r.HarnessReason, "stopped": r.Stopped, "elapsed_seconds": r.ElapsedSeconds}})...), '\n')
 	writeFile(t, filepath.Join(path, "run.jsonl"), lines)
 	writeFile(t, filepath.Join(path, "run.json"), encode(t, r))
 }

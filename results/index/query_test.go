@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -250,5 +251,33 @@ func TestRuns(t *testing.T) {
 	}
 	if list, err = x.Runs(context.Background(), RunFilter{Cell: "compress=zlib", Limit: 5}); err != nil || len(list) != 5 || list[0].ID != "run-008" {
 		t.Errorf("runs of a cell: %+v, %v", list, err)
+	}
+}
+
+// TestSingleRuns: single runs pass when all of them were clean.
+func TestSingleRuns(t *testing.T) {
+	stopped := run('i')
+	stopped.Stopped = true
+	for _, tt := range []struct {
+		name, verdict string
+		runs          []results.Run
+	}{
+		{"all clean", "passing", []results.Run{run('c'), run('c')}},
+		{"one invalid", "", []results.Run{run('c'), run('i')}},
+		{"one stopped", "", []results.Run{run('c'), stopped}},
+		{"one failing", "failing", []results.Run{run('r'), run('i'), stopped}},
+	} {
+		dir := t.TempDir()
+		c := results.Campaign{Format: results.FormatVersion, ID: first, Kind: results.KindRun, Workload: "w", Started: began}
+		writeFile(t, filepath.Join(dir, first, "campaign.json"), encode(t, c))
+		for i, r := range tt.runs {
+			r.Side = judge.Pre
+			writeRun(t, filepath.Join(dir, first), i+1, r)
+		}
+		settle(t, filepath.Join(dir, first))
+		all, err := openIndex(t, dir).Campaigns(context.Background(), Filter{})
+		if err != nil || len(all) != 1 || string(all[0].Verdict) != tt.verdict {
+			t.Errorf("%s: %+v, %v; want %q", tt.name, all, err, tt.verdict)
+		}
 	}
 }

@@ -177,7 +177,8 @@ func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Camp
 	_, err = tx.ExecContext(ctx, `UPDATE campaigns SET good_cells = good_cells - bad_cells, verdict = CASE
 		WHEN kind IN ('verify', 'bisect', 'tune') THEN verdict
 		WHEN reproduced + other_failure > 0 THEN 'failing'
-		WHEN kind = 'run' AND clean > 0 OR cells > 0 AND good_cells - bad_cells = cells THEN 'passing'
+		WHEN kind = 'run' AND clean > 0 AND invalid = 0
+			AND NOT EXISTS (SELECT * FROM runs WHERE runs.folder = campaigns.folder AND NOT counted) OR cells > 0 AND good_cells - bad_cells = cells THEN 'passing'
 		ELSE '' END WHERE folder = ?`, folder)
 	return err
 }

@@ -69,6 +69,11 @@ var migrations = [...]string{
 	DELETE FROM events;
 	DELETE FROM runs;
 	UPDATE folders SET stamp = '';`,
+
+	// No column is new: single runs no longer pass when one was invalid or stopped.
+	`DELETE FROM events;
+	DELETE FROM runs;
+	UPDATE folders SET stamp = '';`,
 }
 
 var (
