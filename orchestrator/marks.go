@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -116,4 +117,13 @@ func canaries(marks []mark) (begin, end bool) {
 		}
 	}
 	return begin, end
+}
+
+// droppedLine is what a kernel prints where it has lost a part of its log.
+var droppedLine = regexp.MustCompile(`\*\* \d+ printk messages dropped \*\*`)
+
+// messagesDropped reports whether a part of the log is missing after its first
+// mark. What was lost can have been a report.
+func messagesDropped(log []byte, marks []mark) bool {
+	return len(marks) > 0 && droppedLine.Match(log[marks[0].offset:])
 }

@@ -94,3 +94,24 @@ func FuzzMarks(f *testing.F) {
 		}
 	})
 }
+
+// TestMessagesDropped: a log that the kernel says is not whole can lack a report.
+func TestMessagesDropped(t *testing.T) {
+	const dropped = "** 93 printk messages dropped ** [    1.5] btrfs: x"
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		want  bool
+	}{
+		{"whole", []string{"patchproof NONCE canary begin", "a", "patchproof NONCE canary end"}, false},
+		{"while booting", []string{dropped, "patchproof NONCE canary begin", "patchproof NONCE canary end"}, false},
+		{"in a phase", []string{"patchproof NONCE canary begin", dropped, "patchproof NONCE canary end"}, true},
+		{"at power-off", []string{"patchproof NONCE canary begin", "patchproof NONCE canary end", dropped}, true},
+		{"words alone", []string{"patchproof NONCE canary begin", "x: printk messages dropped", "patchproof NONCE canary end"}, false},
+	} {
+		log := testLog(tt.lines...)
+		if got := messagesDropped(log, findMarks(log, testNonce)); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

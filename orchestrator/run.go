@@ -353,6 +353,10 @@ func (r *runner) readLog(complete *bool) error {
 	for _, record := range records {
 		r.keep(r.record.Report(record))
 	}
+	if *complete && messagesDropped(log, marks) {
+		*complete = false
+		return errors.New("the console log is not whole: the kernel dropped messages because the console could not keep up")
+	}
 	return nil
 }
 
