@@ -283,5 +283,8 @@ func TestCommitTestRun(t *testing.T) {
 		if len(c.Runs) != tt.done || c.Reproduced != tt.reproduced || (c.Untestable != "") != tt.untestable || (err != nil) != tt.fails {
 			t.Errorf("%s: %d runs, reproduced %v, untestable %q, error %v", tt.name, len(c.Runs), c.Reproduced, c.Untestable, err)
 		}
+		if good := !c.Reproduced && c.Untestable == "" && err == nil; good && c.Clean() != 3 {
+			t.Errorf("%s: %d clean runs, want 3", tt.name, c.Clean())
+		}
 	}
 }

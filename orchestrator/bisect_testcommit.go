@@ -29,6 +29,17 @@ type CommitTest struct {
 	Untestable string
 }
 
+// Clean is the number of clean runs.
+func (t *CommitTest) Clean() int {
+	n := 0
+	for i := range t.Runs {
+		if t.Runs[i].Outcome == judge.Clean {
+			n++
+		}
+	}
+	return n
+}
+
 // TestCommit builds a commit and runs the workload until the bug shows or all
 // runs were clean. The error is about the host or the request and never about
 // the commit.

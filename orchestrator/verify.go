@@ -312,6 +312,8 @@ func (c *campaign) stopped(ctx context.Context, cause error) {
 		c.record.Stopped = stoppedByUser
 	case errors.Is(cause, errBudget):
 		c.record.Stopped = fmt.Sprintf("the time budget of %v is used up", time.Duration(c.plan.Budget))
+	case errors.Is(cause, errDecided):
+		c.record.Stopped = "a verdict was reached, and what runs in flight had shown by then took it back"
 	default:
 		c.record.Stopped = fmt.Sprintf("the limit of %d runs a side is reached", c.rules.MaxRuns)
 	}

@@ -81,7 +81,7 @@ func printCommitTest(w io.Writer, t *orchestrator.CommitTest) error {
 	case t.Untestable != "":
 		text, err = "untestable: "+dmesg.Sanitize(t.Untestable), &statusError{status: statusSkip}
 	default:
-		n := len(t.Runs)
+		n := t.Clean()
 		text = fmt.Sprintf("good: %d clean runs; at best they prove (at 95%%) that the bug shows in less than %s of the runs", n, judge.Percent(judge.UpperBound(n, 0.95)))
 	}
 	if t.Dir != "" {
