@@ -111,7 +111,7 @@ func (t *tally) cellFindings() []*finding {
 type kindOfFailure struct{ seen judge.SeenReport }
 
 // finding counts the runs of a unit that showed it, and those that were able to:
-// a run that ended before the phase in which it comes was not.
+// a run that broke off before the end of the phase in which it comes was not.
 func (k *kindOfFailure) finding(u unit, runs *[2][]Seen) *finding {
 	f := &finding{Finding: Finding{Fingerprint: line(k.seen.Fingerprint), Title: line(k.seen.Title), Signature: k.seen.Signature, Cell: line(u.cell)}}
 	for side, share := range []*Share{&f.Before, &f.After} {
@@ -119,7 +119,7 @@ func (k *kindOfFailure) finding(u unit, runs *[2][]Seen) *finding {
 		for i := range runs[side] {
 			o := &runs[side][i]
 			shows := slices.ContainsFunc(o.Reports, func(r judge.SeenReport) bool { return r.Fingerprint == k.seen.Fingerprint })
-			if !shows && o.Outcome != judge.Clean && o.Reached < k.seen.Phase {
+			if !shows && !o.Passed(k.seen.Phase) {
 				continue
 			}
 			share.Able++

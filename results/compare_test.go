@@ -248,3 +248,24 @@ func TestCompareSeldomErrs(t *testing.T) {
 		t.Errorf("%d of %d comparisons of equal kernels found a difference at confidence %v", wrong, nights, confidence)
 	}
 }
+
+// TestCompareBrokenOff: runs that another failure ended in the same phase say
+// nothing of a report, and its coming to light is not new.
+func TestCompareBrokenOff(t *testing.T) {
+	before := nightOf("1", "k1", map[string]string{"a": repeated("b", 10)})
+	after := nightOf("2", "k2", map[string]string{"a": repeated("f", 10)})
+	for _, whole := range []bool{true, false} {
+		for i := range before.Runs {
+			before.Runs[i].Complete = whole
+			before.Runs[i].Reports[0].Phase = otherReport().Phase
+			before.Runs[i].Phases = before.Runs[i].Phases[:otherReport().Phase+1]
+		}
+		got, err := compare([]Recorded{before}, after, CompareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isNew := got.Count(ChangeNew) == 1; isNew != whole {
+			t.Errorf("whole runs %v: %+v", whole, got.Findings)
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (x *Index) seen(ctx context.Context, campaigns string, arg any) ([]CellRun,
 		path   string
 		report judge.SeenReport
 	}
-	rows, err := list(ctx, x, `SELECT r.folder, r.path, c.started, r.side, r.cell, r.guests, r.kernel_sha, r.outcome, r.reached, r.elapsed,
+	rows, err := list(ctx, x, `SELECT r.folder, r.path, c.started, r.side, r.cell, r.guests, r.kernel_sha, r.outcome, r.passed, r.elapsed,
 		coalesce(e.fingerprint, ''), coalesce(e.title, ''), coalesce(e.signature, 0), coalesce(e.phase, 0)
 		FROM campaigns c JOIN runs r ON r.folder = c.folder LEFT JOIN events e ON e.folder = r.folder AND e.path = r.path
 		WHERE r.counted AND r.outcome <> 'invalid' AND `+campaigns+`

@@ -166,14 +166,14 @@ type TrendPoint struct {
 // campaigns whose name and workload have ever shown it.
 //
 // A run was able to show a report when it did, when it was clean, or when it
-// got at least to the first phase that the report ever came in.
+// got to the end of the first phase that the report ever came in.
 func (x *Index) Trend(ctx context.Context, fingerprint string, f EventFilter) ([]TrendPoint, error) {
 	w := f.where()
 	w.add("r.counted AND r.outcome <> 'invalid'")
 	if f.Name == "" && f.Workload == "" && f.Cell == "" {
 		w.add("(c.name, c.workload) IN (SELECT d.name, d.workload FROM events v JOIN campaigns d ON d.folder = v.folder WHERE v.fingerprint = ?)", fingerprint)
 	}
-	w.add("(e.fingerprint IS NOT NULL OR r.outcome = 'clean' OR r.reached >= (SELECT min(phase) FROM events WHERE fingerprint = ?))", fingerprint)
+	w.add("(e.fingerprint IS NOT NULL OR r.outcome = 'clean' OR r.passed >= (SELECT min(phase) FROM events WHERE fingerprint = ?))", fingerprint)
 	return list(ctx, x, `SELECT c.folder, c.started, count(e.fingerprint), count(*), min(r.kernel), min(r.kernel_sha), count(DISTINCT r.kernel_sha)
 		FROM runs r JOIN campaigns c ON c.folder = r.folder
 		LEFT JOIN events e ON e.folder = r.folder AND e.path = r.path AND e.fingerprint = ?`+

@@ -139,18 +139,22 @@ func TestTrend(t *testing.T) {
 	}
 }
 
-// A run that ended before the phase of a report was not able to show it.
+// A run that ended before the phase of a report, or broke off in it, was not able
+// to show it.
 func TestTrendLeavesOutRunsThatEndedEarly(t *testing.T) {
-	dir := threeNights(t)
-	early := run('o')
-	early.Reports[0].Phase, early.Phases, early.Complete = 0, early.Phases[:1], false
-	early.Side, early.Cell = results.Single, "compress=zlib"
-	writeRun(t, dir+"/"+third, 99, early)
-	settle(t, dir+"/"+third)
-	x := openIndex(t, dir)
-	points, err := x.Trend(context.Background(), "btrfs_destroy_inode", EventFilter{Cell: "compress=zlib"})
-	if err != nil || len(points) != 3 || points[2].Able != 4 {
-		t.Errorf("trend: %+v, %v; want 4 able runs in the last campaign", points, err)
+	for name, tt := range map[string]struct{ phases, able int }{"before": {1, 4}, "in the phase": {3, 4}, "after": {4, 5}} {
+		dir := threeNights(t)
+		early := run('o')
+		early.Phases = append(early.Phases, results.PhaseResult{Index: 3, Name: "umount"})[:tt.phases]
+		early.Reports[0].Phase, early.Complete = tt.phases-1, false
+		early.Side, early.Cell = results.Single, "compress=zlib"
+		writeRun(t, dir+"/"+third, 99, early)
+		settle(t, dir+"/"+third)
+		x := openIndex(t, dir)
+		points, err := x.Trend(context.Background(), "btrfs_destroy_inode", EventFilter{Cell: "compress=zlib"})
+		if err != nil || len(points) != 3 || points[2].Able != tt.able {
+			t.Errorf("%s: trend: %+v, %v; want %d able runs in the last campaign", name, points, err, tt.able)
+		}
 	}
 }
 

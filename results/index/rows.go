@@ -15,10 +15,10 @@ import (
 // runRow is one run as the index keeps it.
 type runRow struct {
 	Run
-	ended   bool
-	reached int
-	guests  string
-	events  []event
+	ended  bool
+	passed int // the last phase that it got to the end of
+	guests string
+	events []event
 }
 
 // event is one kind of report in one run.
@@ -30,9 +30,12 @@ type event struct {
 
 func rowOf(r *results.Run, path string, ended bool) runRow {
 	o := results.SeenOf(r)
-	row := runRow{ended: ended, reached: o.Reached, guests: o.Guests, Run: Run{Path: path, ID: r.ID, Side: r.Side, Cell: r.Cell, Commit: r.Commit,
+	row := runRow{ended: ended, passed: o.Reached, guests: o.Guests, Run: Run{Path: path, ID: r.ID, Side: r.Side, Cell: r.Cell, Commit: r.Commit,
 		Kernel: kernelText(r.Kernel), KernelSHA: r.Kernel.SHA256, Started: r.Started, ElapsedSeconds: r.ElapsedSeconds,
 		Outcome: r.Outcome, Counted: results.Counted(r), Reason: line(cmp.Or(r.Reason, r.InvalidReason))}}
+	if o.Broken {
+		row.passed-- // the one before it
+	}
 	at := map[string]int{}
 	for _, seen := range o.Reports {
 		if i, ok := at[seen.Fingerprint]; ok {
@@ -126,10 +129,10 @@ func putProblem(ctx context.Context, tx *sql.Tx, p Problem) error {
 
 func (r *runRow) put(ctx context.Context, tx *sql.Tx, folder string) error {
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO runs
-		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, reached, guests, reason)
+		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, passed, guests, reason)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		folder, r.Path, r.ID, string(r.Side), r.Cell, r.Commit, r.Kernel, r.KernelSHA, nanoseconds(r.Started), r.ElapsedSeconds,
-		string(r.Outcome), r.Counted, r.ended, r.reached, r.guests, r.Reason)
+		string(r.Outcome), r.Counted, r.ended, r.passed, r.guests, r.Reason)
 	if err != nil {
 		return err
 	}

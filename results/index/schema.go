@@ -70,8 +70,10 @@ var migrations = [...]string{
 	DELETE FROM runs;
 	UPDATE folders SET stamp = '';`,
 
-	// No column is new: single runs no longer pass when one was invalid or stopped.
-	`DELETE FROM events;
+	// What a run broke off in it did not get to the end of. And single runs no
+	// longer pass when one was invalid or stopped.
+	`ALTER TABLE runs RENAME COLUMN reached TO passed;
+	DELETE FROM events;
 	DELETE FROM runs;
 	UPDATE folders SET stamp = '';`,
 }

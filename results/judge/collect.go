@@ -25,6 +25,12 @@ type Observation struct {
 	Broken   bool // the run did not get to the end of that phase, or may not have
 }
 
+// Passed says that the run got to the end of a phase, and would have shown what
+// comes in it.
+func (o *Observation) Passed(phase int) bool {
+	return o.Outcome == Clean || o.Reached > phase || o.Reached == phase && !o.Broken
+}
+
 // Collect makes Evidence from runs in the order in which they were started, runs
 // in flight included.
 //
@@ -140,8 +146,7 @@ func (k *kind) sequence(runs []Observation) Sequence {
 			continue
 		}
 		seen := slices.ContainsFunc(r.Reports, func(rep SeenReport) bool { return rep.Fingerprint == k.Fingerprint })
-		through := r.Outcome == Clean || r.Reached > k.phase || r.Reached == k.phase && !r.Broken
-		if seen || through && !slices.Contains(r.Silenced, k.Fingerprint) {
+		if seen || r.Passed(k.phase) && !slices.Contains(r.Silenced, k.Fingerprint) {
 			s.add(r.Side, seen)
 		}
 	}
