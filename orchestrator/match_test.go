@@ -3,6 +3,8 @@ package orchestrator
 import (
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"patchproof/dmesg"
 	"patchproof/workloads"
 )
@@ -67,6 +69,31 @@ func TestOlder(t *testing.T) {
 	} {
 		if got := older(tt.a, tt.b); got != tt.want {
 			t.Errorf("older(%q, %q) = %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// A workload must refuse what the parser would refuse hours later, and nothing
+// else: package workloads has a list of its own.
+func TestSignatureRulesAgree(t *testing.T) {
+	list := []workloads.Signature{
+		{Kind: "WARNNG"}, {Kind: "warning"}, {Kind: "RCU"},
+		{Function: "btrfs_destroy_inode"}, {Function: "foo+0x1/0x2"}, {Function: "foo()"}, {Function: "foo bar"},
+		{File: "inode.c"}, {File: "fs/btrfs/"}, {File: "inode.c:9144"},
+		{Condition: "x > 0"}, {Condition: " \t"}, {Title: " "}, {Name: "only a name"},
+	}
+	for _, kind := range dmesg.Kinds() {
+		list = append(list, workloads.Signature{Kind: string(kind)})
+	}
+	for _, s := range list {
+		data, err := yaml.Marshal(map[string]any{"name": "w", "phases": []any{map[string]any{"sync": nil}}, "signatures": []any{s}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, here := workloads.LoadWorkload("w.yaml", data)
+		there := dmesgSignature(s).Validate()
+		if (here == nil) != (there == nil) {
+			t.Errorf("%+v: a workload says %v, the parser %v", s, here, there)
 		}
 	}
 }

@@ -98,6 +98,9 @@ func expectation(v reflect.Value) string {
 	return "text"
 }
 
+// noValue says what to do about a variable that was declared without a value.
+const noValue = "variable %q has no value; give it one with --var %s=VALUE"
+
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // substitute fills in ${name}; $${ stands for a literal ${. Values are taken
@@ -123,7 +126,7 @@ func (d *decoder) substitute(n *yaml.Node) (text string, filled bool, err *Posit
 		value, known := d.vars[name]
 		switch {
 		case d.unset[name]:
-			return "", false, d.nodeErrorf(n, "variable %q has no value; give it one with --var %s=VALUE", name, name)
+			return "", false, d.nodeErrorf(n, noValue, name, name)
 		case !known:
 			return "", false, d.nodeErrorf(n, "unknown variable %q%s", name, d.variableHint(name))
 		}

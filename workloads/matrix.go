@@ -71,8 +71,9 @@ type Matrix struct {
 	src source
 	// given are the variables from the command line, declared or not.
 	given map[string]string
-	// used are the variables that the plan's own fields refer to.
-	used map[string]bool
+	// used are the variables that the plan's own fields refer to, unset those
+	// without a value, which only an axis or a cell can give them.
+	used, unset map[string]bool
 }
 
 // MatrixKernel is a kernel of a matrix.
@@ -224,7 +225,7 @@ func (doc *document) matrix(vars map[string]string) (*Matrix, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.src, m.used, m.Variables = d.source, d.used, d.vars
+	m.src, m.used, m.unset, m.Variables = d.source, d.used, d.unset, d.vars
 	m.complete()
 	m.resolvePaths()
 	return m, nil

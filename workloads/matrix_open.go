@@ -41,7 +41,9 @@ type opener struct {
 // unused reports a variable of the plan or the command line that nothing uses.
 func (o *opener) unused(m *Matrix) error {
 	names := slices.Sorted(maps.Keys(o.names))
-	for _, name := range slices.Sorted(maps.Keys(m.Variables)) {
+	own := slices.AppendSeq(slices.Collect(maps.Keys(m.Variables)), maps.Keys(m.unset))
+	slices.Sort(own)
+	for _, name := range own {
 		if !o.used[name] {
 			return m.errorf("variables."+name, "variable %q is used neither by the plan nor by one of its workloads%s", name, didYouMean(name, names))
 		}
@@ -137,6 +139,11 @@ func (o *opener) variables(c *Cell, declared map[string]bool) (map[string]string
 		default:
 			known := slices.Sorted(maps.Keys(declared))
 			return nil, m.errorf(c.variablePath(name), "workload %s has no variable %s%s (variables: %s)", c.Workload, shorten(name), didYouMean(name, known), strings.Join(known, ", "))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.unset)) {
+		if _, known := vars[name]; declared[name] && !known {
+			return nil, m.errorf("variables."+name, noValue, name, name)
 		}
 	}
 	return vars, nil

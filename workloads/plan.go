@@ -64,8 +64,11 @@ type Plan struct {
 	// extra are variables from the command line that the plan does not
 	// declare: they are meant for the workload.
 	extra map[string]string
-	// used are the variables that the plan's own fields refer to.
-	used map[string]bool
+	// used are the variables that the plan's own fields refer to, unset those
+	// that nobody has given a value.
+	used, unset map[string]bool
+	// replaced says that Workload is not the one of the file.
+	replaced bool
 }
 
 // KernelSpec says where a kernel comes from; the fields are those of
@@ -191,6 +194,9 @@ func LoadPlanWith(name string, data []byte, vars map[string]string) (*Plan, erro
 	return decodePlan(doc, vars)
 }
 
+// ReplaceWorkload makes a plan run another workload than it says.
+func (p *Plan) ReplaceWorkload(ref WorkloadRef) { p.Workload, p.replaced = ref, true }
+
 // WithVariables returns the plan as it reads with other values of its
 // variables; see LoadPlanWith.
 func (p *Plan) WithVariables(vars map[string]string) (*Plan, error) {
@@ -225,7 +231,7 @@ func decodePlan(doc *document, vars map[string]string) (p *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.src, p.used, p.Variables = d.source, d.used, d.vars
+	p.src, p.used, p.unset, p.Variables = d.source, d.used, d.unset, d.vars
 	if err := p.Complete(); err != nil {
 		return nil, err
 	}

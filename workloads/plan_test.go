@@ -150,6 +150,8 @@ func TestOpenWorkloadErrors(t *testing.T) {
 		{"no such file", "{name: p, workload: " + folder + "/no.yaml}", nil, "dir/plan.yaml:1:21: read workload: open " + folder + "/no.yaml: no such file or directory"},
 		{"a value is missing", "{name: p, workload: small}", nil, `shipped:workloads/small.yaml:4:18: variable "n" has no value; give it one with --var n=VALUE`},
 		{"a variable that nobody uses", "{name: p, variables: {event: 1, n: 1}, workload: small}", nil, `dir/plan.yaml:1:23: variable "event" is used neither by the plan nor by workload small; did you mean "events"?`},
+		{"a variable without a value that the workload has one for", "{name: p, variables: {n: 1, events: }, workload: small}", nil, `dir/plan.yaml:1:29: variable "events" has no value; give it one with --var events=VALUE`},
+		{"a variable without a value that nobody uses", "{name: p, variables: {n: 1, event: }, workload: small}", nil, `dir/plan.yaml:1:29: variable "event" is used neither by the plan nor by workload small; did you mean "events"?`},
 		{"a flag that nobody uses", "{name: p, variables: {n: 1}, workload: small}", map[string]string{"event": "1"}, `no variable "event" in plan p or workload small; did you mean "events"?`},
 		{"inline, a flag that nobody uses", "{name: p, workload: {name: mine, phases: [{sync: }]}}", map[string]string{"event": "1"}, `no variable "event" in plan p or workload mine (in the plan)`},
 	} {

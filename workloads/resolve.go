@@ -96,6 +96,9 @@ func (p *Plan) OpenWorkload(shipped fs.FS) (*Workload, error) {
 	}
 	file, data, err := p.Workload.read(shipped)
 	if err != nil {
+		if p.replaced {
+			return nil, &PositionError{Message: err.Error()}
+		}
 		return nil, p.errorf("workload", "%v", err)
 	}
 	doc, err := parseDocument(file, data)
@@ -123,8 +126,12 @@ func (p *Plan) OpenWorkload(shipped fs.FS) (*Workload, error) {
 func (p *Plan) workloadVariables(declared map[string]bool) (map[string]string, error) {
 	names := slices.Sorted(maps.Keys(declared))
 	vars := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(p.Variables)) {
+	own := slices.AppendSeq(slices.Collect(maps.Keys(p.Variables)), maps.Keys(p.unset))
+	slices.Sort(own)
+	for _, name := range own {
 		switch {
+		case declared[name] && p.unset[name]:
+			return nil, p.errorf("variables."+name, noValue, name, name)
 		case declared[name]:
 			vars[name] = p.Variables[name]
 		case !p.used[name]:

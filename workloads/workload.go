@@ -112,11 +112,6 @@ type Signature struct {
 	Title     string `yaml:"title,omitempty" json:"title,omitempty"`
 }
 
-// empty reports whether the signature would match every report.
-func (s Signature) empty() bool {
-	return s.Kind == "" && s.File == "" && s.Function == "" && s.Condition == "" && s.Title == ""
-}
-
 // Benign is a report that is known to be no failure, and why.
 type Benign struct {
 	Signature `yaml:",inline"`
@@ -287,27 +282,6 @@ func (g Guest) check(src *source, path string) *PositionError {
 	for i, word := range g.Append {
 		if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			return src.errorf(indexed(path+".append", i), "expected one kernel command line word without spaces, got %s", shorten(word))
-		}
-	}
-	return nil
-}
-
-func checkSignatures(src *source, path string, list []Signature) *PositionError {
-	for i, s := range list {
-		if s.empty() {
-			return src.errorf(indexed(path, i), "an empty signature matches every report; give at least one of kind, file, function, condition, title")
-		}
-	}
-	return nil
-}
-
-func checkBenign(src *source, path string, list []Benign) *PositionError {
-	for i, b := range list {
-		if b.empty() {
-			return src.errorf(indexed(path, i), "an empty benign entry would hide every report; give at least one of kind, file, function, condition, title")
-		}
-		if strings.TrimSpace(b.Reason) == "" {
-			return src.errorf(indexed(path, i)+".reason", "expected the reason why this report is no failure")
 		}
 	}
 	return nil
