@@ -10,12 +10,24 @@ import (
 	"patchproof/workloads"
 )
 
+var errConfirmPlain = errors.New("--confirm-plain is for perturbed kernels: give --perturb as well")
+
+// CheckConfirmPlain says before a campaign whether ConfirmPlain could do anything
+// after it.
+func CheckConfirmPlain(plan *workloads.Plan) error {
+	pre, _, err := plan.Expand()
+	if err == nil && pre.Perturb == nil {
+		err = errConfirmPlain
+	}
+	return inputError(err)
+}
+
 // ConfirmPlain carries a plan out once more on plain kernels, with the runs
 // and the time that the verdict on perturbed ones has left over, and puts the
 // result into that verdict's summary.
 func (h *Harness) ConfirmPlain(ctx context.Context, plan *workloads.Plan, perturbed *results.Summary) error {
 	if perturbed.Campaign.Perturb == nil {
-		return inputError(errors.New("--confirm-plain is for perturbed kernels: give --perturb as well"))
+		return inputError(errConfirmPlain)
 	}
 	if perturbed.Campaign.Stopped == stoppedByUser {
 		perturbed.Warnings = append(perturbed.Warnings, "not confirmed on plain kernels: "+stoppedByUser)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"patchproof/kernels"
 	"patchproof/vm"
 )
 
@@ -150,6 +151,10 @@ func (h *Harness) checkAccelerator(ctx context.Context, r SingleRequest) Finding
 	options := vm.ProbeOptions{QEMU: h.QEMU, CacheDir: h.CacheDir, Force: forced(r.Guest.Accel), Kernel: r.Kernel.Image}
 	if options.Kernel == "" {
 		options.Kernel = h.anyKernel()
+	} else if _, err := kernels.Identify(options.Kernel); err != nil {
+		// the probe does not look at it when it knows the answer
+		f.Detail = err.Error()
+		return f
 	}
 	probe, err := vm.ProbeAccelerator(ctx, options)
 	if err != nil {

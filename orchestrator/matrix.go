@@ -46,11 +46,11 @@ type MatrixPlan struct {
 // ExpandMatrix loads the plan of a request and works its cells out. It builds
 // and boots nothing.
 func (h *Harness) ExpandMatrix(r MatrixRequest) (*MatrixPlan, error) {
-	text, err := readPlan(r.PlanFile)
+	data, err := workloads.ReadFile(r.PlanFile)
 	if err != nil {
-		return nil, inputError(err)
+		return nil, inputError(fmt.Errorf("reading plan: %w", err))
 	}
-	p, err := expandMatrix(text.name, text.data, r.Variables)
+	p, err := expandMatrix(r.PlanFile, data, r.Variables)
 	if err != nil {
 		return nil, inputError(err)
 	}

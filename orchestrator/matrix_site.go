@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,6 +27,25 @@ func (h *Harness) WriteSite(ctx context.Context, r *MatrixResult, dir string) (s
 	return written.Index, err
 }
 
+// CheckEnd finds mistakes in what is to be done after a matrix, before it begins:
+// the folder of the site (empty when there is none, or the one beside the
+// results) and the URL that is told.
+func CheckEnd(dir, notifyURL string) error {
+	if dir != "" {
+		if err := site.Check(dir); err != nil {
+			return inputError(fmt.Errorf("--site: %w", err))
+		}
+	}
+	if notifyURL == "" {
+		return nil
+	}
+	u, err := url.Parse(notifyURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return inputError(fmt.Errorf("--notify-url: expected a URL such as https://example.org/hook, got %q", notifyURL))
+	}
+	return nil
+}
+
 // siteLimit bounds the writing of a site that nobody can interrupt.
 const siteLimit = 5 * time.Minute
 
@@ -38,6 +58,9 @@ func (h *Harness) Resume(ctx context.Context, r MatrixRequest) (*MatrixResult, e
 	}
 	dir := r.PlanFile
 	info, err := os.Stat(dir)
+	if len(r.Variables) > 0 && (dir == "" || err == nil && info.IsDir()) {
+		return nil, inputError(errors.New("--resume goes on with the plan that the campaign began with, its variables filled in: leave out --var"))
+	}
 	if dir == "" || err == nil && !info.IsDir() {
 		name := ""
 		if dir != "" {

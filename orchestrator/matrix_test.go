@@ -414,6 +414,9 @@ func TestMatrixResumeErrors(t *testing.T) {
 	if _, err := l.h.Resume(t.Context(), MatrixRequest{PlanFile: dir, Shard: "1/2"}); err == nil || !strings.Contains(err.Error(), "leave out --shard") {
 		t.Errorf("a shard of what is resumed: %v", err)
 	}
+	if _, err := l.h.Resume(t.Context(), MatrixRequest{PlanFile: dir, Variables: map[string]string{"n": "1"}}); err == nil || !strings.Contains(err.Error(), "leave out --var") {
+		t.Errorf("other variables for what is resumed: %v", err)
+	}
 	if last, err := l.h.LastMatrix(t.Context(), "m"); err != nil || last != dir {
 		t.Errorf("last %s, %v", last, err)
 	}

@@ -161,6 +161,9 @@ func pathsOf(files []string) ([]string, error) {
 	if len(paths) == 1 {
 		paths[0] = path.Dir(paths[0])
 	}
+	if len(files) == 0 {
+		return nil, inputError(errors.New("perturb: auto takes the files that patches change, and no patch is given: name folders that the race runs through"))
+	}
 	if len(paths) == 0 {
 		return nil, inputError(fmt.Errorf("perturb: none of the files that the patch changes can be perturbed (%s): name folders that the race runs through", strings.Join(files, ", ")))
 	}

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"patchproof/workloads"
@@ -80,5 +81,8 @@ func TestPathsOf(t *testing.T) {
 	}
 	if _, err := pathsOf([]string{"arch/x86/mm/fault.c", "include/linux/fs.h"}); err == nil {
 		t.Error("a patch without a file that can be perturbed was accepted")
+	}
+	if _, err := pathsOf(nil); err == nil || !strings.Contains(err.Error(), "no patch is given") {
+		t.Errorf("no patch at all: %v", err)
 	}
 }

@@ -79,7 +79,7 @@ func (r Request) Plan() (*workloads.Plan, error) {
 		return nil, inputError(err)
 	}
 	if r.Workload != "" {
-		plan.Workload = workloads.ParseWorkloadRef(r.Workload)
+		plan.ReplaceWorkload(workloads.ParseWorkloadRef(r.Workload))
 	}
 	if r.Confidence != 0 {
 		plan.Confidence = r.Confidence

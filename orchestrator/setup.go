@@ -26,6 +26,9 @@ func shipped() fs.FS { return configs.FS }
 // perturbing is left out: both kernels of a pair are perturbed alike.
 func (h *Harness) kernelSpec(k workloads.KernelSpec) (kernels.Spec, error) {
 	k, err := k.Materialize(shipped(), filepath.Join(h.CacheDir, "shipped"))
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return kernels.Spec{}, err // the cache cannot be written to
+	}
 	if err != nil {
 		return kernels.Spec{}, inputError(err)
 	}
@@ -34,7 +37,13 @@ func (h *Harness) kernelSpec(k workloads.KernelSpec) (kernels.Spec, error) {
 		Tree: k.Tree, Rev: k.Rev, Patches: k.Patches, BaseConfig: k.BaseConfig,
 		Fragments: k.Fragments, Make: k.Make,
 	}
-	return spec, inputError(spec.Validate())
+	err = spec.Validate()
+	if err == nil {
+		// a file that is no patch is told now, and not when the kernel before
+		// the patch has been built
+		_, err = kernels.PatchFiles(spec.Patches)
+	}
+	return spec, inputError(err)
 }
 
 // buildKernel returns the image for a spec and shows its progress as task.

@@ -119,6 +119,9 @@ func printCells(cmd *cobra.Command, g *global, r orchestrator.MatrixRequest, for
 }
 
 func runMatrix(cmd *cobra.Command, g *global, r orchestrator.MatrixRequest, o *matrixFlags) error {
+	if err := o.checkEnd(); err != nil {
+		return err
+	}
 	h, done := g.harness(cmd)
 	var result *orchestrator.MatrixResult
 	var err error
@@ -132,6 +135,14 @@ func runMatrix(cmd *cobra.Command, g *global, r orchestrator.MatrixRequest, o *m
 		return err
 	}
 	return endMatrix(cmd, h, result, o)
+}
+
+// checkEnd finds mistakes in what endMatrix will be asked for.
+func (o *matrixFlags) checkEnd() error {
+	if o.noSite && o.site != "" {
+		return usage("--no-site writes no site that --site could be for: give one of them")
+	}
+	return orchestrator.CheckEnd(o.site, o.url)
 }
 
 // endMatrix shows a matrix that has ended, whoever ended it: site, table,

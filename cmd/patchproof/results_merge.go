@@ -16,6 +16,9 @@ status.`,
 		Example: "  patchproof results merge shard1/* shard2/* shard3/* -o results/tonight --fail-on new",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.checkEnd(); err != nil {
+				return err
+			}
 			h, done := g.harness(cmd)
 			defer done()
 			result, err := h.MergeMatrices(cmd.Context(), args, out)

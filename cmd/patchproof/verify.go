@@ -41,6 +41,9 @@ inconclusive, 4 the infrastructure failed.`,
 			if err := guest.fill(&r.Guest, &r.Variables); err != nil {
 				return err
 			}
+			if control && confirm {
+				return usage("--control gives no verdict that --confirm-plain could confirm: give one of them")
+			}
 			h, done := g.harness(cmd)
 			if dryRun {
 				defer done()
@@ -85,6 +88,11 @@ func verify(cmd *cobra.Command, h *orchestrator.Harness, r orchestrator.Request,
 	plan, err := r.Plan()
 	if err != nil {
 		return nil, err
+	}
+	if confirm {
+		if err := orchestrator.CheckConfirmPlain(plan); err != nil {
+			return nil, err
+		}
 	}
 	summary, err := h.Verify(cmd.Context(), plan)
 	if err == nil && confirm {

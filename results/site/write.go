@@ -63,8 +63,8 @@ func Write(ctx context.Context, dir, out string, o Options) (w Written, err erro
 		return Written{}, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if info, err := os.Stat(out); err == nil && !info.IsDir() {
-		return Written{}, fmt.Errorf("%s: %w: it is a file, name a folder", out, ErrForeign)
+	if err := Check(out); err != nil {
+		return Written{}, err
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return Written{}, fmt.Errorf("make the site's folder: %w", err)
@@ -78,6 +78,31 @@ func Write(ctx context.Context, dir, out string, o Options) (w Written, err erro
 	}
 	sw.done.Index = filepath.Join(out, indexName)
 	return sw.done, nil
+}
+
+// Check says whether Write would refuse the folder out with ErrForeign. It
+// changes nothing.
+func Check(out string) error {
+	info, err := os.Stat(out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("site's folder: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: %w: it is a file, name a folder", out, ErrForeign)
+	}
+	if _, err := os.Stat(filepath.Join(out, manifestName)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return fmt.Errorf("site's folder: %w", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s: %w: choose another one", out, ErrForeign)
+	}
+	return nil
 }
 
 // siteWriter writes a site into a folder.
@@ -94,13 +119,6 @@ func (w *siteWriter) begin() error {
 	path := filepath.Join(w.out, manifestName)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		entries, err := os.ReadDir(w.out)
-		if err != nil {
-			return fmt.Errorf("site's folder: %w", err)
-		}
-		if len(entries) > 0 {
-			return fmt.Errorf("%s: %w: choose another one", w.out, ErrForeign)
-		}
 		return w.end() // so that a Write that is broken off can be done again
 	}
 	if err != nil {
