@@ -216,7 +216,8 @@ func TestReadyImageWithTheWrongVmlinux(t *testing.T) {
 	s := openStore(t)
 	img := writeImage(t, payloadImage(fakeVersion, gzipped(t, "x")))
 	_, err := s.Build(context.Background(), Spec{Image: img, Vmlinux: img}, BuildOptions{})
-	if err == nil || !strings.Contains(err.Error(), "is not an ELF file") {
+	var source *SourceError // whoever named the file has made a mistake
+	if !errors.As(err, &source) || !strings.Contains(err.Error(), "is not an ELF file") {
 		t.Error(err)
 	}
 	// Any ELF file that is not this kernel.
@@ -225,7 +226,7 @@ func TestReadyImageWithTheWrongVmlinux(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Build(context.Background(), Spec{Image: img, Vmlinux: exe}, BuildOptions{})
-	if err == nil || !strings.Contains(err.Error(), "does not belong to the image") {
+	if !errors.As(err, &source) || !strings.Contains(err.Error(), "does not belong to the image") {
 		t.Error(err)
 	}
 	empty(t, s.path(tmpDir))

@@ -35,7 +35,7 @@ type ConfigError struct {
 }
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("%s:%d: %q is no configuration line: expected CONFIG_NAME=value, \"# CONFIG_NAME is not set\", or a comment", e.File, e.Line, e.Text)
+	return fmt.Sprintf("%s:%d: %.80q is no configuration line: expected CONFIG_NAME=value, \"# CONFIG_NAME is not set\", or a comment", e.File, e.Line, e.Text)
 }
 
 // parseConfig reads a configuration. kconfig ignores lines that it does not

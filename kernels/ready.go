@@ -146,7 +146,7 @@ func storeVmlinux(tmp, path string, h Header) (string, error) {
 func checkVmlinux(path string, h Header) error {
 	f, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("kernel vmlinux %s is not an ELF file: %w", path, err)
+		return &SourceError{fmt.Errorf("kernel vmlinux %s is not an ELF file: %w", path, err)}
 	}
 	defer f.Close()
 	sec := f.Section(".rodata")
@@ -158,7 +158,7 @@ func checkVmlinux(path string, h Header) error {
 		return fmt.Errorf("kernel vmlinux %s: %w", path, err)
 	}
 	if !bytes.Contains(data, []byte("Linux version "+h.Release+" ")) {
-		return fmt.Errorf("kernel vmlinux %s does not belong to the image, which is %s: give the one of the same build, or leave it out", path, h.Release)
+		return &SourceError{fmt.Errorf("kernel vmlinux %s does not belong to the image, which is %s: give the one of the same build, or leave it out", path, h.Release)}
 	}
 	return nil
 }

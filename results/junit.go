@@ -102,7 +102,7 @@ func notForReporters(c *Campaign) error {
 	if c.Kind == KindTune {
 		return asked("%s is a tuning, which has no cases that pass or fail: 'patchproof results show %s' shows it", c.ID, c.ID)
 	}
-	return asked("%s is a bisection, which has no cases that pass or fail: 'patchproof bisect log %s' shows it", c.ID, c.ID)
+	return asked("%s is a bisection, which has no cases that pass or fail: 'patchproof bisect log %s' shows it", c.ID, c.Dir)
 }
 
 // Verifies reports whether the campaign compares two kernels. Folders of the

@@ -148,8 +148,8 @@ func TestJUnitBoundsOutput(t *testing.T) {
 }
 
 func TestReportersRefuseBisections(t *testing.T) {
-	r := Recorded{Campaign: &Campaign{ID: "b", Kind: KindBisect}}
-	if err := JUnit(&bytes.Buffer{}, r); err == nil || !strings.Contains(err.Error(), "bisect log b") {
+	r := Recorded{Campaign: &Campaign{ID: "b", Dir: "/r/b", Kind: KindBisect}}
+	if err := JUnit(&bytes.Buffer{}, r); err == nil || !strings.Contains(err.Error(), "bisect log /r/b") {
 		t.Errorf("JUnit: %v", err)
 	}
 }

@@ -85,8 +85,11 @@ func printImages(cmd *cobra.Command, images []*kernels.Image) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tRELEASE\tSOURCE\tPATCHES\tBUILT")
 	for _, i := range images {
-		p := i.Provenance
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", i.ID, i.Release, p.Source, len(p.Patches), p.Built.Format(time.DateTime))
+		p, built := i.Provenance, "-" // not here, for a ready image
+		if !p.Built.IsZero() {
+			built = p.Built.Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", i.ID, i.Release, p.Source, len(p.Patches), built)
 	}
 	return w.Flush()
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchproof/dmesg"
-	"patchproof/results/index"
 	"patchproof/results/site"
 )
 
@@ -27,12 +26,11 @@ again into the same folder, it writes only what has changed.`,
 			h, done := g.harness(cmd)
 			done()
 			w, err := site.Write(cmd.Context(), g.resultsDir, out, site.Options{Version: version(), Campaigns: args, Config: h.KernelConfigs()})
-			var ref *index.RefError
-			if errors.As(err, &ref) || errors.Is(err, site.ErrForeign) {
+			if errors.Is(err, site.ErrForeign) {
 				return usage("%w", err)
 			}
 			if err != nil {
-				return err
+				return resultsError(err)
 			}
 			if format == "json" {
 				w.Problems = append([]string{}, w.Problems...)
