@@ -21,6 +21,9 @@ type Commit struct {
 	Parents []string `json:"parents,omitempty"`
 	Subject string   `json:"subject"`
 	Author  string   `json:"author"` // "Name <mail>"
+	// Aside says that the commit does not descend from the old end of the
+	// history: it lies on a branch that forked off before.
+	Aside bool `json:"aside,omitempty"`
 }
 
 // History is the part of a git history that a bisection searches: all commits
@@ -104,7 +107,26 @@ func ReadHistory(ctx context.Context, tree, old, new string, o HistoryOptions) (
 	if len(commits) == 0 {
 		return nil, &SourceError{fmt.Errorf("no commit between %s and %s in %s touches %s: there is nothing to search", old, new, from.tree, strings.Join(o.Paths, " "))}
 	}
+	if err := to.markAside(ctx, from, commits); err != nil {
+		return nil, fmt.Errorf("history of %s between %s and %s: %w", from.tree, old, new, err)
+	}
 	return &History{Tree: from.tree, Old: ends[0], New: ends[1], Commits: commits}, nil
+}
+
+// markAside finds the commits that do not descend from old.
+func (g *gitSource) markAside(ctx context.Context, old *gitSource, commits []Commit) error {
+	out, err := g.read(ctx, "rev-list", "--ancestry-path", g.commit, "^"+old.commit, "--")
+	if err != nil {
+		return err
+	}
+	descends := map[string]bool{}
+	for _, commit := range strings.Fields(string(out)) {
+		descends[commit] = true
+	}
+	for i := range commits {
+		commits[i].Aside = !descends[commits[i].Hash]
+	}
+	return nil
 }
 
 // since are the arguments of git rev-list that choose what g has and old has not.

@@ -90,6 +90,11 @@ func TestReadHistory(t *testing.T) {
 		if got := strings.Join(edges(h), " "); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+		for _, c := range h.Commits { // of the branch that "b" is not on
+			if want := tt.old == "b" && (c.Subject == "side1" || c.Subject == "side2"); c.Aside != want {
+				t.Errorf("%s: %s is aside: %v", tt.name, c.Subject, c.Aside)
+			}
+		}
 		if h.Old.Subject != tt.old || h.New.Subject != tt.new || h.New.Author != "a <a@b>" {
 			t.Errorf("%s: ends %+v and %+v", tt.name, h.Old, h.New)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"patchproof/kernels"
@@ -103,6 +104,9 @@ func (h *Harness) ResumeBisect(ctx context.Context, r ResumeRequest) (*results.B
 	if err != nil {
 		return nil, err
 	}
+	if err := b.sameInputs(ctx, state); err != nil {
+		return nil, err
+	}
 	skip, err := skipped(ctx, state.Record, r.Skip)
 	if err != nil {
 		return nil, err
@@ -120,6 +124,35 @@ func (h *Harness) ResumeBisect(ctx context.Context, r ResumeRequest) (*results.B
 	}
 	b.Campaign.Stopped, b.Campaign.Failed = "", ""
 	return b.carryOut(ctx, skip)
+}
+
+// sameInputs makes sure that a bisection that goes on builds the kernels that it
+// began with and looks for the same bug: runs of others cannot be put together
+// with those that it has.
+func (b *bisection) sameInputs(ctx context.Context, before *results.Bisection) error {
+	match, err := newMatcher(b.workload.Signatures, b.workload.Consequences, b.workload.Benign)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(match.signatures, before.Campaign.Signatures) {
+		return inputError(fmt.Errorf("the signatures in %s are not those that the bisection began with: begin anew", filepath.Join(before.Campaign.Dir, planName)))
+	}
+	for _, r := range slices.Backward(before.Runs) {
+		if r.Kernel.ID == "" {
+			continue
+		}
+		spec := b.spec
+		spec.Rev = r.Commit
+		id, _, err := b.store.Address(ctx, spec)
+		if err != nil {
+			return kernelError("kernel", err)
+		}
+		if id != r.Kernel.ID {
+			return inputError(fmt.Errorf("a patch, the configuration or the compiler has changed since run %s: kernels built now cannot be put together with those of the runs so far, begin anew", r.ID))
+		}
+		return nil // as it was made sure when that run's sitting began
+	}
+	return nil
 }
 
 // newBisection does what comes before the folder, and finds every mistake that

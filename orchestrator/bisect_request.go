@@ -152,7 +152,7 @@ func bisectRecord(h *kernels.History, r BisectRequest, oldRev, newRev string) *r
 	}
 	node := map[string]int{}
 	commit := func(c kernels.Commit) results.BisectCommit {
-		out := results.BisectCommit{Commit: c.Hash, Subject: c.Subject, Author: c.Author}
+		out := results.BisectCommit{Commit: c.Hash, Subject: c.Subject, Author: c.Author, Aside: c.Aside}
 		for _, p := range c.Parents {
 			out.Parents = append(out.Parents, node[p])
 		}

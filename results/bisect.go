@@ -50,6 +50,8 @@ type BisectCommit struct {
 	Parents []int  `json:"parents,omitempty"` // nodes
 	Subject string `json:"subject"`
 	Author  string `json:"author,omitempty"`
+	// Aside says that it lies on a branch that forked off before the old end.
+	Aside bool `json:"aside,omitempty"`
 }
 
 // Events of a bisection's journal.
@@ -208,6 +210,7 @@ func (b *Bisection) tell(r *Run) {
 	default:
 		h.other++
 		h.idle++
+		b.Judge.Idle()
 		return
 	}
 	b.builds.run(r.ElapsedSeconds)

@@ -83,7 +83,7 @@ func (v *bisectView) document() bisectDocument {
 		Old: endDocument{v.Record.Old.Rev, v.row(judge.OldEnd)}, New: endDocument{v.Record.New.Rev, v.row(v.newNode())},
 		Rate: a.Rate, RateMean: a.RateMean, Commits: len(v.Record.Commits), Untestable: []bisectRow{},
 		Counts: v.counts, StoppedRuns: v.stopped, Builds: v.builds.count, ElapsedSeconds: v.Seconds(),
-		Runs: []bisectRunDocument{}, Warnings: append([]string{}, c.Warnings...),
+		Runs: []bisectRunDocument{}, Warnings: v.warnings(),
 		Campaign: campaignDoc(c),
 	}
 	doc.Campaign.Rules = judge.Rules{Confidence: v.Record.Rules.Confidence, MaxRuns: v.Record.Rules.MaxRuns}

@@ -2,6 +2,7 @@ package results
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"patchproof/results/judge"
@@ -13,7 +14,8 @@ type bisectRow struct {
 	Subject string `json:"subject"`
 	Author  string `json:"author,omitempty"`
 	// Probability is that of being the answer, Changed that of having what the
-	// answer changed: the sum over the commit and its ancestors in the range.
+	// answer changed: the sum over the commit and its ancestors, those before the
+	// range included.
 	Probability  float64 `json:"probability"`
 	Changed      float64 `json:"changed"`
 	Reproduced   int     `json:"reproduced"`
@@ -67,11 +69,40 @@ func (b *Bisection) Found() bool {
 	return a.Found && len(a.Set) == 1
 }
 
+// AnswerDoubt says what the runs leave open about the answer; empty if nothing.
+//
+// A search for a fix takes all commits without it for broken. On a branch that
+// forked off before the old end the bug may not have been there yet, and a clean
+// run means nothing.
+func (b *Bisection) AnswerDoubt() string {
+	a := b.Judge.Answer()
+	if b.Record.Rules.Find != judge.FindFix || !a.Found {
+		return ""
+	}
+	for _, node := range a.Set {
+		if c := b.Commit(node); c.Aside {
+			return fmt.Sprintf("%s is on a branch that forked off before %s: the bug may not have been there yet. If its parent does not show it either (patchproof test-commit --tree %s --rev %s^), this commit has fixed nothing",
+				short(c.Commit), b.Record.Old.Rev, ShellQuote([]string{b.Record.Tree}), short(c.Commit))
+		}
+	}
+	return ""
+}
+
+// warnings are those of the record and the answer's doubt.
+func (v *bisectView) warnings() []string {
+	out := append([]string{}, v.Campaign.Warnings...)
+	if doubt := v.AnswerDoubt(); doubt != "" {
+		out = append(out, doubt)
+	}
+	return out
+}
+
 // row returns what is known of a node of the range or of an end.
 func (v *bisectView) row(node int) bisectRow {
 	c, h := v.Commit(node), v.at(node)
 	r := bisectRow{Commit: c.Commit, Subject: line(c.Subject), Author: line(c.Author),
 		Reproduced: h.reproduced, Clean: h.clean, OtherOutcome: h.other, Untestable: line(h.untestable), BuildLog: line(h.log)}
+	r.Changed = v.answer.Before
 	switch {
 	case node >= 0:
 		r.Probability = v.probability[node]

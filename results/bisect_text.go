@@ -24,7 +24,7 @@ func BisectText(w io.Writer, b *Bisection) error {
 	}
 	v.ends(&s)
 	v.failures(&s)
-	warnings(&s, b.Campaign.Warnings)
+	warnings(&s, v.warnings())
 	v.footer(&s)
 	_, err := io.WriteString(w, s.String())
 	return err
@@ -41,7 +41,7 @@ func BisectLog(w io.Writer, b *Bisection) error {
 	v.ends(&s)
 	v.runList(&s)
 	v.failures(&s)
-	warnings(&s, b.Campaign.Warnings)
+	warnings(&s, v.warnings())
 	v.nextText(&s)
 	v.footer(&s)
 	_, err := io.WriteString(w, s.String())
@@ -57,8 +57,8 @@ func (v *bisectView) headline() string {
 	best := v.row(a.Ranked[0].Node)
 	switch {
 	case a.Found && len(a.Set) == 1:
-		return fmt.Sprintf("%s: %s\n  %s\n  by %s\n  probability %s (asked for: %s), confirmed by fresh runs\n",
-			v.noun(), best.Commit, best.Subject, best.Author, sureness(best.Probability), judge.Percent(v.Record.Rules.Confidence))
+		return fmt.Sprintf("%s: %s\n  %s\n  by %s\n  probability %s (asked for: %s), %s\n",
+			v.noun(), best.Commit, best.Subject, best.Author, sureness(best.Probability), judge.Percent(v.Record.Rules.Confidence), v.confirmed())
 	case a.Found:
 		return fmt.Sprintf("%s: one of %d commits that untestable ones keep from being told apart\n  together %s (asked for: %s)\n",
 			v.noun(), len(a.Set), sureness(a.SetProbability), judge.Percent(v.Record.Rules.Confidence))
@@ -73,6 +73,18 @@ func (v *bisectView) headline() string {
 		return text + "\n"
 	}
 	return fmt.Sprintf("%s; the most probable commit, at %s, is\n  %s %s\n", text, sureness(best.Probability), short(best.Commit), best.Subject)
+}
+
+// confirmed says whether fresh runs bore the answer out.
+func (v *bisectView) confirmed() string {
+	if len(v.answer.Unconfirmed) == 0 {
+		return "confirmed by fresh runs"
+	}
+	var where []string
+	for _, node := range v.answer.Unconfirmed {
+		where = append(where, short(v.Commit(node).Commit))
+	}
+	return "not confirmed: fresh runs of " + strings.Join(where, ", ") + " say nothing of the bug"
 }
 
 // standsOut says whether one commit is so much more probable than the others

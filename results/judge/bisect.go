@@ -163,10 +163,16 @@ type Answer struct {
 	// sum of 1 is the probability that an end of the range is not what it is
 	// said to be.
 	Ranked []Candidate `json:"ranked"`
+	// Before is the probability that the change came before the range, so that
+	// all of its commits and the old end have it.
+	Before float64 `json:"before"`
 	// Set is the smallest set that holds the confidence, most probable first.
 	// When Found and it has several members, untestable commits keep them from
 	// being told apart.
 	Set []int `json:"set"`
+	// Unconfirmed are the commits around the answer that were to be run again and
+	// whose runs then said nothing, most often because of another failure.
+	Unconfirmed []int `json:"unconfirmed,omitempty"`
 	// SetProbability is the probability that Set holds the answer.
 	SetProbability float64 `json:"set_probability"`
 	// RateMean and Rate are the mean and the interval of the chance that a

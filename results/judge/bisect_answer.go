@@ -11,12 +11,15 @@ import (
 func (b *Bisection) Answer() Answer {
 	v := b.look()
 	step, reason := b.decide()
-	a := Answer{Done: reason != "", Reason: reason, Ranked: make([]Candidate, b.graph.Len())}
+	a := Answer{Done: reason != "", Reason: reason, Before: v.before, Ranked: make([]Candidate, b.graph.Len())}
 	for node := range a.Ranked {
 		a.Ranked[node] = Candidate{Node: node, Probability: b.post.probability(node)}
 	}
 	slices.SortStableFunc(a.Ranked, func(x, y Candidate) int { return cmp.Compare(y.Probability, x.Probability) })
 	a.Found = a.Done && v.held >= b.rules.Confidence && reason == b.foundReason(v)
+	if a.Found {
+		_, a.Unconfirmed = b.open(b.claim)
+	}
 	a.set(b, v)
 	a.RateMean, a.Rate = b.post.rates.summary(b.post.rateWeights(), IntervalLevel)
 	a.EndpointDoubt, _ = b.endDoubt(v)

@@ -48,14 +48,20 @@ func NewBisection(g *Graph, r BisectRules, cost func(node int) float64) (*Bisect
 	}, nil
 }
 
+// Idle takes in a run that says nothing, which counts for the limit of runs.
+func (b *Bisection) Idle() { b.runs++ }
+
 // Observe takes in one run at a node of the graph, or at OldEnd or NewEnd. An
 // untestable commit is not asked for again, unless other runs at it went well.
-// It panics if there is no such node.
+// That it is untestable is no run: it may not even have been built. It panics if
+// there is no such node.
 func (b *Bisection) Observe(node int, o BisectOutcome) {
 	if node < NewEnd || node >= b.graph.Len() {
 		panic(fmt.Sprintf("judge: observation at node %d of %d", node, b.graph.Len()))
 	}
-	b.runs++
+	if o != BisectUntestable {
+		b.runs++
+	}
 	b.spent += b.rules.RunCost + b.asked[node]
 	delete(b.asked, node)
 	if b.at(node) == (nodeRuns{}) {

@@ -47,7 +47,8 @@ func (b *Bisection) follow(node int, o BisectOutcome) {
 	}
 	b.claim = claim{}
 	fresh := claim{group: v.group, runs: map[int]*nodeRuns{}}
-	if v.held >= b.rules.Confidence || !b.claimed[v.group[0]] && b.bears(v, b.open(fresh)) {
+	demands, _ := b.open(fresh)
+	if v.held >= b.rules.Confidence || !b.claimed[v.group[0]] && b.bears(v, demands) {
 		b.claim = fresh
 		b.claimed[v.group[0]] = true
 	}
@@ -65,11 +66,11 @@ func (c claim) at(node int) nodeRuns {
 
 // open returns what the confirmation of a claim still wants: fresh runs of the
 // commits around the change. The clean runs come first: what interrupts those
-// speaks against the claim, while a reproduction may only be late.
-func (b *Bisection) open(c claim) []demand {
+// speaks against the claim, while a reproduction may only be late. failed are the
+// commits where it was given up, because fresh runs there say nothing.
+func (b *Bisection) open(c claim) (out []demand, failed []int) {
 	with, without := b.border(c.group)
 	clean := CleanRunsNeeded(b.rateMean(), cleanDoubt)
-	var out []demand
 	silent, showing := without, with
 	if b.rules.Find == FindFix {
 		silent, showing = with, without
@@ -77,12 +78,15 @@ func (b *Bisection) open(c claim) []demand {
 	for i, node := range slices.Concat(silent, showing) {
 		seen := c.at(node)
 		d := demand{node: node, shows: i >= len(silent), clean: clean - seen.good, seen: seen}
-		if d.shows && b.shown(seen) || !d.shows && d.clean <= 0 || seen.untestable >= maxFailed {
-			continue
+		switch {
+		case d.shows && b.shown(seen), !d.shows && d.clean <= 0:
+		case seen.untestable >= maxFailed:
+			failed = append(failed, node)
+		default:
+			out = append(out, d)
 		}
-		out = append(out, d)
 	}
-	return out
+	return out, failed
 }
 
 // shown reports whether runs have shown the bug: once and so soon that a look-alike

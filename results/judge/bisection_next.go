@@ -61,15 +61,23 @@ func (b *Bisection) Next() (Step, bool) {
 	return step, true
 }
 
-// decide returns the next step, or the reason why there is none.
+// decide returns the next step, or the reason why there is none. A limit ends a
+// search that would go on, and not one whose last run gave the answer.
 func (b *Bisection) decide() (Step, string) {
-	v := b.look()
+	step, reason := b.unlimited()
 	switch {
+	case reason != "":
 	case b.rules.MaxRuns > 0 && b.runs >= b.rules.MaxRuns:
-		return Step{}, fmt.Sprintf("the limit of %d runs is reached", b.rules.MaxRuns)
+		reason = fmt.Sprintf("the limit of %d runs is reached", b.rules.MaxRuns)
 	case b.rules.MaxCost > 0 && b.spent >= b.rules.MaxCost:
-		return Step{}, fmt.Sprintf("the cost limit of %g is reached", b.rules.MaxCost)
+		reason = fmt.Sprintf("the cost limit of %g is reached", b.rules.MaxCost)
 	}
+	return step, reason
+}
+
+// unlimited is decide without the limits.
+func (b *Bisection) unlimited() (Step, string) {
+	v := b.look()
 	if doubt, final := b.endDoubt(v); final {
 		return Step{}, doubt
 	}
@@ -77,7 +85,8 @@ func (b *Bisection) decide() (Step, string) {
 		return step, ""
 	}
 	if b.claims(v) {
-		open, sure := b.open(b.claim), v.held >= b.rules.Confidence
+		open, _ := b.open(b.claim)
+		sure := v.held >= b.rules.Confidence
 		switch {
 		case len(open) == 0 && sure:
 			return Step{}, b.foundReason(v)

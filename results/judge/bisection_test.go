@@ -387,3 +387,26 @@ func BenchmarkNext20000(b *testing.B) {
 		s.Observe(step.Node, outcome)
 	}
 }
+
+// TestFoundByTheLastRun: a limit that just sufficed has not kept the answer back,
+// and one run less has.
+func TestFoundByTheLastRun(t *testing.T) {
+	for _, p := range []float64{0, 1} {
+		free := search(t, linear(t, 32), BisectRules{KnownRate: p})
+		needed := len(drive(t, free, 200, shows(free.graph, 20, FindCulprit)))
+		for _, short := range []int{0, 1} {
+			b := search(t, linear(t, 32), BisectRules{KnownRate: p, MaxRuns: needed - short})
+			drive(t, b, 200, shows(b.graph, 20, FindCulprit))
+			if a := b.Answer(); !a.Done || a.Found != (short == 0) || a.Found != !strings.Contains(a.Reason, "limit") {
+				t.Errorf("rate %v, %d of %d runs: done %v, found %v: %s", p, needed-short, needed, a.Done, a.Found, a.Reason)
+			}
+		}
+	}
+	both := search(t, linear(t, 8), BisectRules{})
+	needed := len(drive(t, both, 200, func(Step) BisectOutcome { return BisectBad }))
+	b := search(t, linear(t, 8), BisectRules{MaxRuns: needed})
+	drive(t, b, 200, func(Step) BisectOutcome { return BisectBad })
+	if a := b.Answer(); !strings.Contains(a.Reason, "the old end has the bug too") {
+		t.Errorf("both ends have the bug: %s", a.Reason)
+	}
+}

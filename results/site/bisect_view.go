@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -47,7 +48,7 @@ func bisectView(c *campaign) (*bisectBody, error) {
 		return nil, err
 	}
 	answer := b.Judge.Answer()
-	v := &bisectBody{Find: string(b.Record.Rules.Find), Found: answer.Found, Reason: answer.Reason, Doubt: answer.EndpointDoubt, Commits: len(b.Record.Commits),
+	v := &bisectBody{Find: string(b.Record.Rules.Find), Found: answer.Found, Reason: answer.Reason, Doubt: cmp.Or(answer.EndpointDoubt, b.AnswerDoubt()), Commits: len(b.Record.Commits),
 		Range: fmt.Sprintf("%s..%s of %s", b.Record.Old.Rev, b.Record.New.Rev, b.Record.Tree)}
 	counts := map[string]judge.Counts{}
 	for i := range c.Runs {
