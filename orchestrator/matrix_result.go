@@ -45,7 +45,7 @@ func newMatrixResult(c results.Campaign, runs []results.Run, before past) *Matri
 			cell.State = then.state() // nothing new can be in it
 			continue
 		}
-		if then.state().Bad() && cell.State == results.CellPassing && cell.Missing == 0 {
+		if then.state().Bad() && cell.State == results.CellPassing && cell.Missing == 0 && !cell.Short() {
 			r.Fixed = append(r.Fixed, cell.Cell.Key)
 		}
 		if fresh, ok := before.newIn(cell); ok {
@@ -117,7 +117,7 @@ func (r *MatrixResult) Verdict(on FailOn) MatrixVerdict {
 	switch {
 	case on == FailOnAny && slices.ContainsFunc(r.Cells, bad), on == FailOnNew && len(r.New) > 0:
 		return MatrixFailing
-	case r.Campaign.Failed != "", slices.ContainsFunc(r.Cells, r.broken):
+	case r.Campaign.Failed != "", len(r.Campaign.Matrix.MissingShards) > 0, slices.ContainsFunc(r.Cells, r.broken):
 		return MatrixBroken
 	case slices.ContainsFunc(r.Cells, unanswered):
 		return MatrixIncomplete
@@ -127,12 +127,15 @@ func (r *MatrixResult) Verdict(on FailOn) MatrixVerdict {
 	return MatrixPassing
 }
 
-// unanswered says that a cell has not got the runs that it was to have.
-func unanswered(c results.CellResult) bool { return c.Missing > 0 && c.Cell.MeasuredIn == "" }
+// unanswered says that a cell has not got the runs that it was to have, nor those
+// of an earlier night that are known here.
+func unanswered(c results.CellResult) bool {
+	return c.Missing > 0 && (c.Cell.MeasuredIn == "" || c.State == results.CellSkipped)
+}
 
 // broken says that a cell has no answer although there was time for one.
 func (r *MatrixResult) broken(c results.CellResult) bool {
-	return c.State == results.CellInvalid || unanswered(c) && c.Cell.Skipped != "" && c.Cell.Skipped != r.Campaign.Stopped
+	return c.State == results.CellInvalid || c.Short() || unanswered(c) && c.Cell.Skipped != "" && c.Cell.Skipped != r.Campaign.Stopped
 }
 
 // Line says in a few words what a matrix has come to.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"patchproof/dmesg"
 	"patchproof/results/judge"
 )
 
@@ -45,12 +46,35 @@ type Seen struct {
 	Guests string
 	// KernelSHA is the digest of the kernel image, empty when it is not known.
 	KernelSHA string
+	// Kinds are the kinds of Reports by fingerprint; SilentKinds those of which
+	// the kernel would have printed no more reports.
+	Kinds       map[string]dmesg.Kind
+	SilentKinds []dmesg.Kind
+}
+
+// Could says whether the run could have shown a failure that it did not show: it
+// got to the end of the phase, nothing that the kernel had printed before kept it
+// from printing that kind of report, and it did not come after another failure,
+// whose consequence it may have been.
+func (s *Seen) Could(fingerprint string, kind dmesg.Kind, phase int) bool {
+	return s.Passed(phase) && !slices.Contains(s.FollowUps, fingerprint) && (kind == "" || !slices.Contains(s.SilentKinds, kind))
 }
 
 // SeenOf draws it from the run's record. Benign reports, and consequences of an
 // earlier failure in the same guest, are not in it.
 func SeenOf(r *Run) Seen {
-	return Seen{Observation: observe(r), Cell: cmp.Or(r.Cell, string(r.Side)), Guests: groupKey(r), KernelSHA: r.Kernel.SHA256}
+	s := Seen{Observation: observe(r), Cell: cmp.Or(r.Cell, string(r.Side)), Guests: groupKey(r), KernelSHA: r.Kernel.SHA256,
+		Kinds: map[string]dmesg.Kind{}}
+	for i := range r.Reports {
+		rep := &r.Reports[i]
+		s.Kinds[fingerprintOf(rep)] = rep.Kind
+		for _, kind := range silences(rep.Kind) {
+			if !slices.Contains(s.SilentKinds, kind) {
+				s.SilentKinds = append(s.SilentKinds, kind)
+			}
+		}
+	}
+	return s
 }
 
 // Observed is a campaign with what its valid runs say.
@@ -205,6 +229,9 @@ func Compare(before []Observed, after Observed, o CompareOptions) (Comparison, e
 		}
 		c.Before = append(c.Before, r.Campaign.ID)
 	}
+	if err := overlap(append(slices.Clone(before), after)); err != nil {
+		return c, err
+	}
 	t := newTally(before, after)
 	c.Apart = append(c.Apart, t.apart...)
 	c.Cells = len(t.units)
@@ -215,6 +242,24 @@ func Compare(before []Observed, after Observed, o CompareOptions) (Comparison, e
 		}
 	}
 	return c, nil
+}
+
+// overlap refuses campaigns that have runs in common: shards and their whole.
+func overlap(all []Observed) error {
+	from := map[string]string{}
+	for _, r := range all {
+		ids := []string{r.Campaign.ID}
+		if m := r.Campaign.Matrix; m != nil {
+			ids = append(ids, m.Merged...)
+		}
+		for _, id := range ids {
+			if other := from[id]; other != "" {
+				return asked("%s and %s have the runs of %s in common: they would count twice", other, r.Campaign.ID, id)
+			}
+			from[id] = r.Campaign.ID
+		}
+	}
+	return nil
 }
 
 func comparable(a, b *Campaign) error {

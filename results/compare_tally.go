@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"patchproof/dmesg"
 	"patchproof/results/judge"
 )
 
@@ -97,6 +98,7 @@ func (t *tally) cellFindings() []*finding {
 					}
 					k.seen.Phase = min(k.seen.Phase, seen.Phase)
 					k.seen.Signature = k.seen.Signature || seen.Signature
+					k.of = cmp.Or(k.of, runs[i].Kinds[seen.Fingerprint])
 				}
 			}
 		}
@@ -108,10 +110,12 @@ func (t *tally) cellFindings() []*finding {
 }
 
 // kindOfFailure is one fingerprint, with the first phase that it came in.
-type kindOfFailure struct{ seen judge.SeenReport }
+type kindOfFailure struct {
+	seen judge.SeenReport
+	of   dmesg.Kind // empty when it is a failure without a report
+}
 
-// finding counts the runs of a unit that showed it, and those that were able to:
-// a run that broke off before the end of the phase in which it comes was not.
+// finding counts the runs of a unit that showed it, and those that were able to.
 func (k *kindOfFailure) finding(u unit, runs *[2][]Seen) *finding {
 	f := &finding{Finding: Finding{Fingerprint: line(k.seen.Fingerprint), Title: line(k.seen.Title), Signature: k.seen.Signature, Cell: line(u.cell)}}
 	for side, share := range []*Share{&f.Before, &f.After} {
@@ -119,7 +123,7 @@ func (k *kindOfFailure) finding(u unit, runs *[2][]Seen) *finding {
 		for i := range runs[side] {
 			o := &runs[side][i]
 			shows := slices.ContainsFunc(o.Reports, func(r judge.SeenReport) bool { return r.Fingerprint == k.seen.Fingerprint })
-			if !shows && !o.Passed(k.seen.Phase) {
+			if !shows && !o.Could(k.seen.Fingerprint, k.of, k.seen.Phase) {
 				continue
 			}
 			share.Able++

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"patchproof/dmesg"
 	"patchproof/results/judge"
 )
 
@@ -268,4 +269,48 @@ func TestCompareBrokenOff(t *testing.T) {
 			t.Errorf("whole runs %v: %+v", whole, got.Findings)
 		}
 	}
+}
+
+// TestCompareSilenced: a report that the earlier runs printed only as what may
+// have followed from the bug, or could not print after it, is not new when it is
+// there without the bug.
+func TestCompareSilenced(t *testing.T) {
+	follows := otherReport()
+	follows.FollowUp = true
+	kasan, other := btrfsReport(), otherReport()
+	kasan.Kind, other.Kind = dmesg.KindKASAN, dmesg.KindKASAN
+	for _, tt := range []struct {
+		name          string
+		before, after []ReportRecord
+		want          Change
+	}{
+		{"it was there", []ReportRecord{btrfsReport(), follows}, []ReportRecord{otherReport()}, ChangeUnknown},
+		{"KASAN reports once", []ReportRecord{kasan}, []ReportRecord{other}, ChangeUnknown},
+		{"KASAN reports once, whatever the plan says of it", []ReportRecord{benignKASAN()}, []ReportRecord{other}, ChangeUnknown},
+		{"it could have come", []ReportRecord{btrfsReport()}, []ReportRecord{otherReport()}, ChangeNew},
+		{"and the other way round", []ReportRecord{otherReport()}, []ReportRecord{btrfsReport(), follows}, ChangeUnknown},
+	} {
+		before := nightOf("1", "k1", map[string]string{"a": repeated("c", 10)})
+		after := nightOf("2", "k2", map[string]string{"a": repeated("c", 10)})
+		for i := range before.Runs {
+			before.Runs[i].Reports, after.Runs[i].Reports = tt.before, tt.after
+			before.Runs[i].classify()
+			after.Runs[i].classify()
+		}
+		got, err := compare([]Recorded{before}, after, CompareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range got.Findings {
+			if f.Fingerprint == otherReport().Fingerprint && f.Change != tt.want {
+				t.Errorf("%s: %s, %d of %d before, %d of %d after", tt.name, f.Change, f.Before.Seen, f.Before.Able, f.After.Seen, f.After.Able)
+			}
+		}
+	}
+}
+
+func benignKASAN() ReportRecord {
+	r := benignReport()
+	r.Kind = dmesg.KindKASAN
+	return r
 }

@@ -314,6 +314,12 @@ func junitCell(c *Campaign, cell *CellResult, byID map[string]*Run) junitCase {
 	case CellFailing, CellOther:
 		title, report := blame(first)
 		k.Failure = fault(string(cell.State), title+": "+summary, report)
+	case CellPassing:
+		if cell.Short() {
+			k.Error = fault("too few runs", "only "+cell.runsOf()+"; "+summary, "")
+		} else if cell.Missing > 0 {
+			k.Skipped = &junitFault{Message: xmlText("only " + cell.runsOf() + ": " + line(cmp.Or(cell.Cell.Skipped, "not run to the end yet")))}
+		}
 	case CellInvalid:
 		k.Error = fault(string(cell.State), summary, "")
 	case CellSkipped:

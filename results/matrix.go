@@ -2,6 +2,7 @@ package results
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"patchproof/results/judge"
@@ -25,6 +26,8 @@ type MatrixRecord struct {
 	Variables map[string]string `json:"variables,omitempty"`
 	// Merged lists the IDs of the campaigns that this one was put together from.
 	Merged []string `json:"merged,omitempty"`
+	// MissingShards are those, "2/3", whose cells are not among the merged ones.
+	MissingShards []string `json:"missing_shards,omitempty"`
 }
 
 // AxisRecord is one axis of a matrix and its values, as the plan names them.
@@ -208,6 +211,17 @@ func (c *CellResult) state() CellState {
 		return CellInvalid
 	}
 	return CellPending
+}
+
+// Short says that a cell passes with fewer valid runs than it was to have, and
+// gets no more: too many were invalid.
+func (c *CellResult) Short() bool {
+	return c.State == CellPassing && c.Missing == 0 && c.Counts.Valid() < max(1, c.Cell.Repeat)
+}
+
+// runsOf is "2 of 10 valid runs".
+func (c *CellResult) runsOf() string {
+	return fmt.Sprintf("%d of %s", c.Counts.Valid(), plural(max(1, c.Cell.Repeat), "valid run"))
 }
 
 // compareBool orders false before true.

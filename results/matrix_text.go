@@ -58,6 +58,9 @@ func cellNote(c *CellResult) string {
 	if c.Cell.Retries > 0 {
 		notes = append(notes, plural(c.Cell.Retries, "invalid run")+" made up for")
 	}
+	if c.Short() {
+		notes = append(notes, "only "+c.runsOf())
+	}
 	if c.Missing > 0 && c.Cell.Skipped == "" {
 		notes = append(notes, plural(c.Missing, "run")+" missing")
 	}

@@ -100,7 +100,11 @@ func mergeRecords(parts []mergePart) (*Campaign, error) {
 		}
 	}
 	whole.ElapsedSeconds = end.Sub(whole.Started).Seconds()
-	whole.Warnings = append(whole.Warnings, missingShards(parts)...)
+	matrix.MissingShards = missingShards(parts)
+	for _, shard := range matrix.MissingShards {
+		whole.Warnings = append(whole.Warnings, fmt.Sprintf("shard %s is missing: its cells are not here", shard))
+	}
+	whole.Warnings = append(whole.Warnings, movedRefs(matrix.Cells)...)
 	return &whole, nil
 }
 
@@ -130,14 +134,38 @@ func shardOf(c *Campaign) (part, parts int) {
 	return part, parts
 }
 
+// movedRefs names the kernels whose moving ref was not the same commit in all
+// parts: each looked it up for itself.
+func movedRefs(cells []CellRecord) []string {
+	first, told := map[string]string{}, map[string]bool{}
+	var out []string
+	for _, c := range cells {
+		kernel := c.Values["kernel"]
+		switch at, known := first[kernel]; {
+		case c.Ref == "":
+		case !known:
+			first[kernel] = c.Commit
+		case at != c.Commit && !told[kernel]:
+			told[kernel] = true
+			out = append(out, fmt.Sprintf("kernel %s: %s was %.12s in one shard and %.12s in another, so their cells are of different kernels", kernel, c.Ref, at, c.Commit))
+		}
+	}
+	return out
+}
+
 // missingShards names the parts of the whole that are not there.
 func missingShards(parts []mergePart) []string {
 	_, all := shardOf(parts[0].Campaign)
-	var missing []string
+	var wanted, missing []string
 	for i := 1; i <= all; i++ {
-		shard := fmt.Sprintf("%d/%d", i, all)
+		wanted = append(wanted, fmt.Sprintf("%d/%d", i, all))
+	}
+	for _, p := range parts {
+		wanted = append(wanted, p.Matrix.MissingShards...)
+	}
+	for _, shard := range wanted {
 		if !slices.ContainsFunc(parts, func(p mergePart) bool { return p.Matrix.Shard == shard }) {
-			missing = append(missing, fmt.Sprintf("shard %s is missing: its cells are not here", shard))
+			missing = append(missing, shard)
 		}
 	}
 	return missing

@@ -3,6 +3,7 @@ package results
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,6 +40,31 @@ func Answers() []string {
 		string(judge.Error), string(Failing), string(Passing), string(Incomplete), string(Tuned), string(LittleToGain), string(NothingFound)}
 }
 
+// withEarlier returns the cells of a matrix, those that were not run because
+// nothing had changed as the campaign that measured them has them, if it is there.
+func (r Recorded) withEarlier() []CellResult {
+	cells := Cells(r.Campaign, r.Runs)
+	known := map[string][]CellResult{}
+	for i, c := range cells {
+		from := c.Cell.MeasuredIn
+		if !validID(from) {
+			continue
+		}
+		if _, isRead := known[from]; !isRead {
+			known[from] = nil
+			if then, runs, err := Load(filepath.Join(filepath.Dir(r.Campaign.Dir), from)); err == nil {
+				known[from] = Cells(then, runs)
+			}
+		}
+		for _, then := range known[from] {
+			if then.Cell.Key == c.Cell.Key {
+				cells[i] = then
+			}
+		}
+	}
+	return cells
+}
+
 // Verdict draws the verdict of a campaign that is no bisection from its runs.
 func (r Recorded) Verdict() judge.Verdict {
 	switch {
@@ -47,11 +73,13 @@ func (r Recorded) Verdict() judge.Verdict {
 	case r.Campaign.Tune != nil:
 		return TuneOf(r.Campaign, r.Runs).Answer
 	case r.Campaign.Matrix != nil:
-		cells := Cells(r.Campaign, r.Runs)
+		cells := r.withEarlier()
 		if slices.ContainsFunc(cells, func(c CellResult) bool { return c.State.Bad() }) {
 			return Failing
 		}
-		if slices.ContainsFunc(cells, func(c CellResult) bool { return c.Missing > 0 && c.Cell.MeasuredIn == "" || c.State == CellInvalid }) {
+		if len(r.Campaign.Matrix.MissingShards) > 0 || slices.ContainsFunc(cells, func(c CellResult) bool {
+			return c.Missing > 0 || c.State == CellInvalid || c.Short()
+		}) {
 			return Incomplete
 		}
 		return Passing

@@ -86,7 +86,7 @@ func TestRecordedVerdict(t *testing.T) {
 		{"clean matrix", matrix(map[string]string{"x": "c", "y": "ccc"}), Passing},
 		{"invalid cell", matrix(map[string]string{"x": "c", "y": "ii"}), Incomplete},
 		{"runs missing", matrix(map[string]string{"x": "c", "y": ""}), Incomplete},
-		{"measured earlier", skipped, Passing},
+		{"measured earlier, and that is gone", skipped, Incomplete},
 		{"no runs", single(0), Incomplete},
 		{"a clean run", single(1), Passing},
 		{"a clean run and an invalid one", single(1, func(r *Run) { r.HarnessReason = "the host's disk is full" }), Incomplete},

@@ -154,9 +154,11 @@ func (x *Index) Find(ctx context.Context, ref string) (Campaign, error) {
 
 // LastMatrix returns the last ended campaign of the matrix of that name that was
 // started before the campaign called before, or before now when that is empty.
+// Shards are left out where the whole is there.
 func (x *Index) LastMatrix(ctx context.Context, name, before string) (Campaign, bool, error) {
 	list, err := x.campaigns(ctx, `WHERE kind = 'matrix' AND name = ?1 AND ended AND folder <> ?2 AND
-		started <= coalesce((SELECT started FROM campaigns WHERE folder = ?2), 9223372036854775807) ORDER BY started DESC, folder DESC LIMIT 1`, name, before)
+		(started, folder) < (coalesce((SELECT started FROM campaigns WHERE folder = ?2), 9223372036854775807), coalesce(nullif(?2, ''), char(1114111)))
+		AND folder NOT IN `+partsOfWholes+` ORDER BY started DESC, folder DESC LIMIT 1`, name, before)
 	if err != nil || len(list) == 0 {
 		return Campaign{}, false, err
 	}

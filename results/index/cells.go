@@ -32,36 +32,39 @@ func (x *Index) CellHistory(ctx context.Context, name, key string) ([]CellPoint,
 }
 
 // Flaky is a cell, or a side of a verification, whose outcome changes although
-// the kernel image does not: runs of one image both failed and were clean.
+// neither the kernel image nor the guests do: runs of one image both failed and
+// were clean.
 type Flaky struct {
 	Name      string       `json:"name,omitempty"` // of the matrix
 	Workload  string       `json:"workload"`
 	Cell      string       `json:"cell,omitempty"`
 	Kernel    string       `json:"kernel,omitempty"`
 	KernelSHA string       `json:"kernel_sha256"`
+	Guests    string       `json:"guests,omitempty"` // shape and accelerator
 	Counts    judge.Counts `json:"counts"`
 	Campaigns int          `json:"campaigns"`
 	Last      time.Time    `json:"last"` // start of its last run
 }
 
 // Flaky returns what is flaky, the most evenly split first. Runs of different
-// campaigns count together. With a fingerprint in the filter, only what has
-// shown it is looked at.
+// campaigns count together, but for those of tunings, each of which is with
+// another setting. With a fingerprint in the filter, only what has shown it is
+// looked at.
 func (x *Index) Flaky(ctx context.Context, f EventFilter) ([]Flaky, error) {
 	w := f.where()
-	w.add("r.counted AND r.outcome <> 'invalid' AND r.kernel_sha <> ''")
+	w.add("r.counted AND r.outcome <> 'invalid' AND r.kernel_sha <> '' AND c.kind <> 'tune'")
 	if f.Fingerprint != "" {
-		w.add(`(c.name, c.workload, r.cell, r.kernel_sha) IN (SELECT d.name, d.workload, s.cell, s.kernel_sha FROM events v
+		w.add(`(c.name, c.workload, r.cell, r.kernel_sha, r.guests) IN (SELECT d.name, d.workload, s.cell, s.kernel_sha, s.guests FROM events v
 			JOIN runs s ON s.folder = v.folder AND s.path = v.path JOIN campaigns d ON d.folder = v.folder WHERE v.fingerprint = ?)`, f.Fingerprint)
 	}
-	return list(ctx, x, `SELECT c.name, c.workload, r.cell, max(r.kernel), r.kernel_sha, count(*) FILTER (WHERE r.outcome = 'reproduced'),
+	return list(ctx, x, `SELECT c.name, c.workload, r.cell, max(r.kernel), r.kernel_sha, r.guests, count(*) FILTER (WHERE r.outcome = 'reproduced'),
 		count(*) FILTER (WHERE r.outcome = 'clean') AS cleanly, count(*) FILTER (WHERE r.outcome = 'other-failure'),
 		count(DISTINCT c.folder), max(r.started)
 		FROM runs r JOIN campaigns c ON c.folder = r.folder`+w.text()+`
-		GROUP BY c.name, c.workload, r.cell, r.kernel_sha HAVING cleanly BETWEEN 1 AND count(*) - 1
+		GROUP BY c.name, c.workload, r.cell, r.kernel_sha, r.guests HAVING cleanly BETWEEN 1 AND count(*) - 1
 		ORDER BY abs(count(*) - 2 * cleanly) * 1.0 / count(*), max(r.started) DESC`, w.args, func(row *sql.Rows) (p Flaky, err error) {
 		var last int64
-		err = row.Scan(&p.Name, &p.Workload, &p.Cell, &p.Kernel, &p.KernelSHA, &p.Counts.Reproduced, &p.Counts.Clean, &p.Counts.OtherFailure, &p.Campaigns, &last)
+		err = row.Scan(&p.Name, &p.Workload, &p.Cell, &p.Kernel, &p.KernelSHA, &p.Guests, &p.Counts.Reproduced, &p.Counts.Clean, &p.Counts.OtherFailure, &p.Campaigns, &last)
 		p.Last = moment(last)
 		return p, err
 	})

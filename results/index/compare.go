@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"patchproof/dmesg"
 	"patchproof/results"
 	"patchproof/results/judge"
 )
@@ -80,37 +82,46 @@ type CellRun struct {
 }
 
 // CellRuns returns the valid runs of all campaigns of a matrix, those of the
-// campaign that began last first.
+// campaign that began last first. Shards are left out where the whole is there.
 func (x *Index) CellRuns(ctx context.Context, matrix string) ([]CellRun, error) {
-	return x.seen(ctx, "c.kind = 'matrix' AND c.name = ?", line(matrix))
+	return x.seen(ctx, "c.kind = 'matrix' AND c.name = ? AND "+notInWhole, line(matrix))
 }
 
 // seen returns the valid runs of the campaigns that a condition chooses.
 func (x *Index) seen(ctx context.Context, campaigns string, arg any) ([]CellRun, error) {
 	type row struct {
 		CellRun
-		path   string
-		report judge.SeenReport
+		path, followUps, silent string
+		report                  judge.SeenReport
+		kind                    dmesg.Kind
 	}
-	rows, err := list(ctx, x, `SELECT r.folder, r.path, c.started, r.side, r.cell, r.guests, r.kernel_sha, r.outcome, r.passed, r.elapsed,
-		coalesce(e.fingerprint, ''), coalesce(e.title, ''), coalesce(e.signature, 0), coalesce(e.phase, 0)
+	rows, err := list(ctx, x, `SELECT r.folder, r.path, c.started, r.side, r.cell, r.guests, r.kernel_sha, r.outcome, r.passed, r.elapsed, r.follow_ups, r.silent,
+		coalesce(e.fingerprint, ''), coalesce(e.title, ''), coalesce(e.signature, 0), coalesce(e.phase, 0), coalesce(e.kind, '')
 		FROM campaigns c JOIN runs r ON r.folder = c.folder LEFT JOIN events e ON e.folder = r.folder AND e.path = r.path
 		WHERE r.counted AND r.outcome <> 'invalid' AND `+campaigns+`
 		ORDER BY c.started DESC, c.folder DESC, r.path`, []any{arg}, func(q *sql.Rows) (v row, err error) {
 		var started int64
-		err = q.Scan(&v.Campaign, &v.path, &started, &v.Side, &v.Cell, &v.Guests, &v.KernelSHA, &v.Outcome, &v.Reached, &v.Seconds,
-			&v.report.Fingerprint, &v.report.Title, &v.report.Signature, &v.report.Phase)
+		err = q.Scan(&v.Campaign, &v.path, &started, &v.Side, &v.Cell, &v.Guests, &v.KernelSHA, &v.Outcome, &v.Reached, &v.Seconds, &v.followUps, &v.silent,
+			&v.report.Fingerprint, &v.report.Title, &v.report.Signature, &v.report.Phase, &v.kind)
 		v.Started, v.Cell = moment(started), cmp.Or(v.Cell, string(v.Side))
 		return v, err
 	})
 	var out []CellRun
 	for i, v := range rows {
 		if i == 0 || v.path != rows[i-1].path || v.Campaign != rows[i-1].Campaign {
+			v.Kinds = map[string]dmesg.Kind{}
+			for print := range strings.Lines(v.followUps) {
+				v.FollowUps = append(v.FollowUps, strings.TrimSpace(print))
+			}
+			for kind := range strings.Lines(v.silent) {
+				v.SilentKinds = append(v.SilentKinds, dmesg.Kind(strings.TrimSpace(kind)))
+			}
 			out = append(out, v.CellRun)
 		}
 		if v.report.Fingerprint != "" {
 			last := &out[len(out)-1]
 			last.Reports = append(last.Reports, v.report)
+			last.Kinds[v.report.Fingerprint] = v.kind
 		}
 	}
 	return out, err
@@ -143,7 +154,7 @@ func (x *Index) shown(ctx context.Context, workload string) (map[[3]string]bool,
 // fingerprint.
 func (x *Index) Showed(ctx context.Context, matrix string) (map[string]map[string]bool, error) {
 	pairs, err := list(ctx, x, `SELECT DISTINCT e.fingerprint, c.folder FROM campaigns c JOIN events e ON e.folder = c.folder
-		JOIN runs r ON r.folder = e.folder AND r.path = e.path WHERE c.kind = 'matrix' AND c.name = ? AND r.counted`, []any{line(matrix)}, func(row *sql.Rows) (p [2]string, err error) {
+		JOIN runs r ON r.folder = e.folder AND r.path = e.path WHERE c.kind = 'matrix' AND c.name = ? AND r.counted AND `+notInWhole, []any{line(matrix)}, func(row *sql.Rows) (p [2]string, err error) {
 		err = row.Scan(&p[0], &p[1])
 		return p, err
 	})

@@ -62,9 +62,16 @@ type EventFilter struct {
 	Since          time.Time // of the campaign's start
 }
 
+// partsOfWholes are the shards of matrices that the whole is there of: it has
+// their runs, too, and they would count twice.
+const partsOfWholes = "(SELECT part.value FROM campaigns whole, json_each(whole.merged) part)"
+
+const notInWhole = "c.folder NOT IN " + partsOfWholes
+
 // where returns the conditions, for runs r of campaigns c.
 func (f EventFilter) where() where {
 	var w where
+	w.add(notInWhole)
 	w.equal("c.name", f.Name)
 	w.equal("c.workload", f.Workload)
 	w.equal("r.cell", f.Cell)
@@ -166,7 +173,8 @@ type TrendPoint struct {
 // campaigns whose name and workload have ever shown it.
 //
 // A run was able to show a report when it did, when it was clean, or when it
-// got to the end of the first phase that the report ever came in.
+// got to the end of the first phase that the report ever came in; but not when
+// what the kernel had printed before kept it from it, see results.Seen.
 func (x *Index) Trend(ctx context.Context, fingerprint string, f EventFilter) ([]TrendPoint, error) {
 	w := f.where()
 	w.add("r.counted AND r.outcome <> 'invalid'")
@@ -174,6 +182,8 @@ func (x *Index) Trend(ctx context.Context, fingerprint string, f EventFilter) ([
 		w.add("(c.name, c.workload) IN (SELECT d.name, d.workload FROM events v JOIN campaigns d ON d.folder = v.folder WHERE v.fingerprint = ?)", fingerprint)
 	}
 	w.add("(e.fingerprint IS NOT NULL OR r.outcome = 'clean' OR r.passed >= (SELECT min(phase) FROM events WHERE fingerprint = ?))", fingerprint)
+	w.add(`(e.fingerprint IS NOT NULL OR NOT instr(char(10) || r.follow_ups, char(10) || ? || char(10)) AND
+		NOT instr(char(10) || r.silent, char(10) || coalesce((SELECT max(kind) FROM events WHERE fingerprint = ?), '') || char(10)))`, fingerprint, fingerprint)
 	return list(ctx, x, `SELECT c.folder, c.started, count(e.fingerprint), count(*), min(r.kernel), min(r.kernel_sha), count(DISTINCT r.kernel_sha)
 		FROM runs r JOIN campaigns c ON c.folder = r.folder
 		LEFT JOIN events e ON e.folder = r.folder AND e.path = r.path AND e.fingerprint = ?`+

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"patchproof/dmesg"
 	"patchproof/results"
 	"patchproof/results/judge"
 )
@@ -158,6 +159,49 @@ func TestTrendLeavesOutRunsThatEndedEarly(t *testing.T) {
 	}
 }
 
+// Runs that printed it after another failure, or whose kernel was silent by then,
+// say nothing of it: neither for the rate nor for a comparison.
+func TestSilencedRuns(t *testing.T) {
+	for name, reports := range map[string]func() []results.ReportRecord{
+		"after another failure": func() []results.ReportRecord {
+			follows := report("late_bug", false)
+			follows.FollowUp = true
+			return []results.ReportRecord{report("foo_bar", false), follows}
+		},
+		"KASAN reports once": func() []results.ReportRecord {
+			kasan := report("foo_bar", false)
+			kasan.Kind = dmesg.KindKASAN
+			return []results.ReportRecord{kasan}
+		},
+	} {
+		dir := threeNights(t)
+		bug := report("late_bug", true)
+		if name != "after another failure" {
+			bug.Kind = dmesg.KindKASAN
+		}
+		for i, night := range []string{first, third} {
+			r := run('o')
+			r.Reports, r.Side, r.Cell, r.Kernel.SHA256 = reports(), results.Single, "other", "k9"
+			if i == 1 {
+				r.Reports, r.Outcome = []results.ReportRecord{bug}, judge.Reproduced
+			}
+			for n := range 10 {
+				writeRun(t, dir+"/"+night, 50+n, r)
+			}
+			settle(t, dir+"/"+night)
+		}
+		x := openIndex(t, dir)
+		points, err := x.Trend(context.Background(), "late_bug", EventFilter{Cell: "other"})
+		if err != nil || len(points) != 1 || points[0].Campaign != third || points[0].Able != 10 {
+			t.Errorf("%s: trend: %+v, %v", name, points, err)
+		}
+		c, err := x.Compare(context.Background(), []string{first, third}, 0)
+		if err != nil || c.Count(results.ChangeNew) != 0 {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+}
+
 func TestCells(t *testing.T) {
 	x := openIndex(t, threeNights(t))
 	points, err := x.CellHistory(context.Background(), "nightly", "compress=none")
@@ -213,14 +257,35 @@ func TestFlaky(t *testing.T) {
 	// What always fails is not flaky, and neither is what changes with the kernel.
 	writeNight(t, dir, night{id: "always", days: 5, sha: "k5", cells: map[string]string{"x=1": "rrr", "x=2": "ccc"}})
 	writeNight(t, dir, night{id: "never", days: 6, sha: "k6", cells: map[string]string{"x=1": "ccc"}})
+	// Neither is what changes with the guests, or with a tuning's settings.
+	for i, r := range []results.Run{run('r'), run('c')} {
+		r.Side, r.Kernel.SHA256 = judge.Pre, "k7"
+		for _, kind := range []results.Kind{results.KindRun, results.KindTune} {
+			if kind == results.KindRun {
+				r.Shape = []string{"1 vCPU", "4 vCPUs"}[i]
+			} else {
+				r.Shape, r.Side = "1 vCPU", results.Single
+			}
+			c := results.Campaign{Format: results.FormatVersion, ID: "guests-" + string(kind), Kind: kind, Workload: "w", Started: began}
+			if kind == results.KindTune {
+				c.Tune = &results.TuneRecord{}
+			}
+			writeFile(t, filepath.Join(dir, c.ID, "campaign.json"), encode(t, c))
+			for n := range 5 {
+				writeRun(t, filepath.Join(dir, c.ID), 10*i+n, r)
+			}
+			settle(t, filepath.Join(dir, c.ID))
+		}
+	}
 	x := openIndex(t, dir)
 	list, err := x.Flaky(context.Background(), EventFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	const guests = "tcg, 2 vCPUs, 512 MiB"
 	want := []Flaky{
-		{"nightly", "nightly", "compress=zlib", "kernel k1", "k1", counts(5, 3, 0, 0), 2, began.AddDate(0, 0, 1).Add(8 * time.Minute)},
-		{"nightly", "nightly", "compress=none", "kernel k1", "k1", counts(0, 6, 1, 0), 2, began.AddDate(0, 0, 1).Add(3 * time.Minute)},
+		{"nightly", "nightly", "compress=zlib", "kernel k1", "k1", guests, counts(5, 3, 0, 0), 2, began.AddDate(0, 0, 1).Add(8 * time.Minute)},
+		{"nightly", "nightly", "compress=none", "kernel k1", "k1", guests, counts(0, 6, 1, 0), 2, began.AddDate(0, 0, 1).Add(3 * time.Minute)},
 	}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("flaky:\n%+v\nwant\n%+v", list, want)
@@ -280,6 +345,32 @@ func TestSingleRuns(t *testing.T) {
 		}
 		settle(t, filepath.Join(dir, first))
 		all, err := openIndex(t, dir).Campaigns(context.Background(), Filter{})
+		if err != nil || len(all) != 1 || string(all[0].Verdict) != tt.verdict {
+			t.Errorf("%s: %+v, %v; want %q", tt.name, all, err, tt.verdict)
+		}
+	}
+}
+
+// TestMatrixPasses: a matrix passes when every cell has all the runs that it was
+// to have, and not by the few that were clean before the night was over.
+func TestMatrixPasses(t *testing.T) {
+	for _, tt := range []struct {
+		name, verdict string
+		change        func(c *results.Campaign)
+	}{
+		{"whole", "passing", func(*results.Campaign) {}},
+		{"runs are missing", "", func(c *results.Campaign) { c.Matrix.Cells[1].Repeat = 10 }},
+		{"a shard is missing", "", func(c *results.Campaign) { c.Matrix.MissingShards = []string{"2/3"} }},
+	} {
+		dir := threeNights(t)
+		c, err := results.LoadCampaign(filepath.Join(dir, third))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tt.change(c)
+		writeFile(t, filepath.Join(dir, third, "campaign.json"), encode(t, c))
+		settle(t, filepath.Join(dir, third))
+		all, err := openIndex(t, dir).Campaigns(context.Background(), Filter{Limit: 1})
 		if err != nil || len(all) != 1 || string(all[0].Verdict) != tt.verdict {
 			t.Errorf("%s: %+v, %v; want %q", tt.name, all, err, tt.verdict)
 		}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +20,10 @@ type runRow struct {
 	ended  bool
 	passed int // the last phase that it got to the end of
 	guests string
-	events []event
+	// followUps are fingerprints and silent kinds of report, see results.Seen,
+	// one a line.
+	followUps, silent string
+	events            []event
 }
 
 // event is one kind of report in one run.
@@ -35,6 +40,12 @@ func rowOf(r *results.Run, path string, ended bool) runRow {
 		Outcome: r.Outcome, Counted: results.Counted(r), Reason: line(cmp.Or(r.Reason, r.InvalidReason))}}
 	if o.Broken {
 		row.passed-- // the one before it
+	}
+	for _, print := range o.FollowUps {
+		row.followUps += print + "\n"
+	}
+	for _, kind := range o.SilentKinds {
+		row.silent += string(kind) + "\n"
 	}
 	at := map[string]int{}
 	for _, seen := range o.Reports {
@@ -129,10 +140,10 @@ func putProblem(ctx context.Context, tx *sql.Tx, p Problem) error {
 
 func (r *runRow) put(ctx context.Context, tx *sql.Tx, folder string) error {
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO runs
-		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, passed, guests, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(folder, path, id, side, cell, commit_id, kernel, kernel_sha, started, elapsed, outcome, counted, ended, passed, guests, reason, follow_ups, silent)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		folder, r.Path, r.ID, string(r.Side), r.Cell, r.Commit, r.Kernel, r.KernelSHA, nanoseconds(r.Started), r.ElapsedSeconds,
-		string(r.Outcome), r.Counted, r.ended, r.passed, r.guests, r.Reason)
+		string(r.Outcome), r.Counted, r.ended, r.passed, r.guests, r.Reason, r.followUps, r.silent)
 	if err != nil {
 		return err
 	}
@@ -148,9 +159,15 @@ func (r *runRow) put(ctx context.Context, tx *sql.Tx, folder string) error {
 
 // putCampaign writes the campaign's own row, with sums over its runs.
 func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Campaign, open int) error {
-	name, cells := "", 0
+	name, cells, merged := "", 0, []byte("[]")
 	if c.Matrix != nil {
 		name, cells = c.Matrix.Name, len(c.Matrix.Cells)
+		if len(c.Matrix.Merged) > 0 {
+			var err error
+			if merged, err = json.Marshal(c.Matrix.Merged); err != nil {
+				return err
+			}
+		}
 	}
 	verdict, confidence := "", 0.0
 	if c.Decision != nil {
@@ -161,10 +178,10 @@ func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Camp
 	}
 	ended := c.ElapsedSeconds > 0 || c.Decision != nil || c.Stopped != "" || c.Failed != ""
 	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO campaigns
-		(folder, kind, name, workload, shape, accel, pre, post, started, elapsed, ended, verdict, confidence, stopped, failed, perturbed, open, cells)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		(folder, kind, name, workload, shape, accel, pre, post, started, elapsed, ended, verdict, confidence, stopped, failed, perturbed, open, cells, merged)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		folder, string(kindOf(c)), line(name), line(c.Workload), line(c.Shape), line(c.Host.Accel), kernelText(c.Pre), kernelText(c.Post),
-		nanoseconds(c.Started), c.ElapsedSeconds, ended, verdict, confidence, line(c.Stopped), line(c.Failed), c.Perturb != nil, open, cells)
+		nanoseconds(c.Started), c.ElapsedSeconds, ended, verdict, confidence, line(c.Stopped), line(c.Failed), c.Perturb != nil, open, cells, string(merged))
 	if err != nil {
 		return err
 	}
@@ -177,13 +194,34 @@ func putCampaign(ctx context.Context, tx *sql.Tx, folder string, c *results.Camp
 	if err != nil {
 		return err
 	}
+	whole, err := wholeMatrix(ctx, tx, folder, c)
+	if err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, `UPDATE campaigns SET good_cells = good_cells - bad_cells, verdict = CASE
 		WHEN kind IN ('verify', 'bisect', 'tune') THEN verdict
 		WHEN reproduced + other_failure > 0 THEN 'failing'
 		WHEN kind = 'run' AND clean > 0 AND invalid = 0
-			AND NOT EXISTS (SELECT * FROM runs WHERE runs.folder = campaigns.folder AND NOT counted) OR cells > 0 AND good_cells - bad_cells = cells THEN 'passing'
-		ELSE '' END WHERE folder = ?`, folder)
+			AND NOT EXISTS (SELECT * FROM runs WHERE runs.folder = campaigns.folder AND NOT counted) OR cells > 0 AND good_cells - bad_cells = cells AND ?2 THEN 'passing'
+		ELSE '' END WHERE folder = ?1`, folder, whole)
 	return err
+}
+
+// wholeMatrix says that every cell of a matrix has the runs that it was to have.
+func wholeMatrix(ctx context.Context, tx *sql.Tx, folder string, c *results.Campaign) (bool, error) {
+	if c.Matrix == nil || len(c.Matrix.MissingShards) > 0 {
+		return false, nil
+	}
+	valid := map[string]int{}
+	err := each(ctx, tx, `SELECT cell, count(*) FROM runs WHERE folder = ? AND counted AND outcome <> 'invalid' GROUP BY cell`, []any{folder}, func(row *sql.Rows) error {
+		var cell string
+		var n int
+		err := row.Scan(&cell, &n)
+		valid[cell] = n
+		return err
+	})
+	short := func(cell results.CellRecord) bool { return valid[cell.Key] < max(1, cell.Repeat) }
+	return !slices.ContainsFunc(c.Matrix.Cells, short), err
 }
 
 // kindOf fills in what campaigns of the first versions do not say: whether there

@@ -76,6 +76,16 @@ var migrations = [...]string{
 	DELETE FROM events;
 	DELETE FROM runs;
 	UPDATE folders SET stamp = '';`,
+
+	// What a run could not have shown because of what came before it, and which
+	// campaigns (their IDs as JSON) a campaign was put together from. And a matrix
+	// no longer passes when its cells lack runs.
+	`ALTER TABLE runs ADD COLUMN follow_ups TEXT NOT NULL DEFAULT '';
+	ALTER TABLE runs ADD COLUMN silent TEXT NOT NULL DEFAULT '';
+	ALTER TABLE campaigns ADD COLUMN merged TEXT NOT NULL DEFAULT '[]';
+	DELETE FROM events;
+	DELETE FROM runs;
+	UPDATE folders SET stamp = '';`,
 }
 
 var (

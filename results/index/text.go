@@ -109,10 +109,10 @@ func TrendText(w io.Writer, points []TrendPoint) error {
 
 // FlakyText writes what is flaky as a table.
 func FlakyText(w io.Writer, list []Flaky) error {
-	rows := [][]string{{"WORKLOAD", "CELL", "FAILED", "RUNS", "CAMPAIGNS", "LAST RUN", "KERNEL"}}
+	rows := [][]string{{"WORKLOAD", "CELL", "FAILED", "RUNS", "CAMPAIGNS", "LAST RUN", "KERNEL", "GUESTS"}}
 	for _, f := range list {
 		rows = append(rows, []string{line(f.Workload), cmp.Or(line(f.Cell), "-"), fmt.Sprint(f.Counts.Reproduced + f.Counts.OtherFailure), fmt.Sprint(f.Counts.Valid()),
-			fmt.Sprint(f.Campaigns), local(f.Last), line(f.Kernel)})
+			fmt.Sprint(f.Campaigns), local(f.Last), line(f.Kernel), line(f.Guests)})
 	}
 	return table(w, rows)
 }
