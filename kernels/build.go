@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,7 @@ func (s *Store) Build(ctx context.Context, spec Spec, opts BuildOptions) (*Image
 		return nil, err
 	}
 	if img := s.cached(in.imageID(), report); img != nil {
+		in.nameIn(&img.Provenance)
 		return img, nil
 	}
 	t, err := s.openTree(ctx, in.src, report)
@@ -73,6 +75,9 @@ func (s *Store) Build(ctx context.Context, spec Spec, opts BuildOptions) (*Image
 		return nil, err
 	}
 	img, err := s.buildLocked(ctx, in, t, opts, report)
+	if img != nil { // it may be of another process that was faster
+		in.nameIn(&img.Provenance)
+	}
 	return img, errors.Join(err, t.close())
 }
 
@@ -157,13 +162,10 @@ func (b *builder) run(ctx context.Context) (*Image, error) {
 	b.dir.state.Complete = true
 	img := &Image{ID: b.in.imageID(), Release: strings.TrimSpace(string(release)), MissingSymbols: missing}
 	img.Provenance = Provenance{
-		Source: b.in.src.provenance(), Touched: touched, Base: b.in.config.base, Fragments: b.in.config.fragments,
-		Compiler: b.in.compiler, Make: b.in.spec.Make, Perturb: b.in.spec.Perturb, Compiled: b.objects, Built: time.Now().UTC().Truncate(time.Second),
-		TreeDir: b.tree.dir, BuildDir: b.dir.dir,
+		Touched: touched, Compiler: b.in.compiler, Make: b.in.spec.Make, Perturb: b.in.spec.Perturb,
+		Compiled: b.objects, Built: time.Now().UTC().Truncate(time.Second), TreeDir: b.tree.dir, BuildDir: b.dir.dir,
 	}
-	for _, p := range b.in.series {
-		img.Provenance.Patches = append(img.Provenance.Patches, p.info())
-	}
+	b.in.nameIn(&img.Provenance)
 	return img, b.dir.save()
 }
 
@@ -180,6 +182,9 @@ func (b *builder) configureAndCompile(ctx context.Context) (*configFile, error) 
 		}
 	}
 	if err := b.store.needSpace("build "+b.in.name(), need); err != nil {
+		return nil, err
+	}
+	if err := b.dir.dropStale(b.tree.sources()); err != nil {
 		return nil, err
 	}
 	b.report(Progress{Stage: StageCompile, Message: b.in.arch.target})
@@ -243,7 +248,8 @@ func (b *builder) collect(img *Image, files fileSet) (*Image, error) {
 	if err := b.log.Close(); err != nil {
 		return nil, fmt.Errorf("writing the build log: %w", err)
 	}
-	if err := os.Rename(b.log.Name(), filepath.Join(tmp, logFile)); err != nil {
+	// A garbage collection meanwhile may have taken the log for an old one.
+	if err := os.Rename(b.log.Name(), filepath.Join(tmp, logFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	img.relocate(b.store.path(imagesDir, img.ID))

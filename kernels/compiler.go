@@ -3,11 +3,15 @@ package kernels
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"strings"
 )
 
 // CompilerID names the compiler and linker that a build with these make
-// variables uses, by the first line of what they print for --version.
+// variables uses, by the first line of what they print for --version. One that
+// is a script, which passes options on to another, is named by its content too.
 func CompilerID(ctx context.Context, makeVars []string) (string, error) {
 	cc, ld := compilerCommands(makeVars)
 	var lines []string
@@ -16,9 +20,35 @@ func CompilerID(ctx context.Context, makeVars []string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("asking %s for its version: %w", strings.Join(words, " "), err)
 		}
-		lines = append(lines, firstLine(string(out)))
+		line := firstLine(string(out))
+		if sum := scriptHash(words[0]); sum != "" {
+			line += " (script " + sum[:12] + ")"
+		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "; "), nil
+}
+
+// scriptHash is the sha256 of a program that is a script, and empty for others.
+func scriptHash(program string) string {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	mark := make([]byte, 2)
+	if _, err := io.ReadFull(f, mark); err != nil || string(mark) != "#!" {
+		return ""
+	}
+	sum, err := hashFile(path)
+	if err != nil {
+		return ""
+	}
+	return sum
 }
 
 // paholeID names pahole, or is empty where there is none. kbuild looks for it

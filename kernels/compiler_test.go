@@ -31,3 +31,16 @@ func TestPaholeIsPartOfTheAddress(t *testing.T) {
 		t.Error("pahole changes the build folder, which make keeps up to date by itself")
 	}
 }
+
+// TestChangedCompilerScript: a wrapper that passes other options on says the
+// same version as before.
+func TestChangedCompilerScript(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cc, _ := Spec{Make: f.spec.Make}.makeValue("CC")
+	before := f.build(t, f.spec)
+	replace(t, cc, "\nexit 0", "\necho instrumented >> \"$out\"\nexit 0")
+	if after := f.build(t, f.spec); after.SHA256 == before.SHA256 {
+		t.Error("the image of the wrapper as it was before was taken")
+	}
+}

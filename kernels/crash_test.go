@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -250,5 +251,38 @@ func TestLockWaits(t *testing.T) {
 	cancel()
 	if _, err := lock(ctx, path, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("lock with an ended context: %v", err)
+	}
+}
+
+// fullDisk takes a number of bytes and no more.
+type fullDisk struct{ room int }
+
+// Write implements io.Writer.
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if d.room -= len(p); d.room < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+// TestLogThatCannotBeWritten: make dies of it in the middle of what it does. The
+// sources are not to blame, and what make has left is not to be trusted.
+func TestLogThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, err := f.store.Build(context.Background(), f.spec, BuildOptions{Jobs: 2, Log: &fullDisk{20}})
+	var be *BuildError
+	if !errors.Is(err, syscall.ENOSPC) || errors.As(err, &be) {
+		t.Errorf("%T %v, want the cause and no *BuildError", err, err)
+	}
+	f.build(t, f.spec)
+}
+
+func TestDeathBySignal(t *testing.T) {
+	for signal, killed := range map[string]bool{"PIPE": true, "KILL": true, "SEGV": true, "TERM": false} {
+		err := command{name: "sh", args: []string{"-c", "kill -" + signal + " $$"}}.run(context.Background())
+		if err == nil || errors.Is(err, errKilled) != killed {
+			t.Errorf("%s: %v", signal, err)
+		}
 	}
 }

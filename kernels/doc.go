@@ -13,7 +13,7 @@
 //	builds/ID/   out/ (make O=), build.json, used
 //	logs/        logs of builds that failed
 //	tmp/         what is being written; nothing in it survives a crash
-//	hashes.json  sha256 of large input files by path, size and modification time
+//	hashes.json  sha256 of large input files by path, size, times and inode
 //
 // One source tree serves all patched variants of the same source, and one
 // build folder serves all variants with the same configuration, so that the

@@ -109,14 +109,15 @@ func (c command) run(ctx context.Context) error {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		err = ctx.Err()
 	}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL {
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() && ws.Signal() != syscall.SIGTERM {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		return fmt.Errorf("%s %w: %w", c.name, errKilled, err)
 	}
 	return err
 }
 
-// errKilled says that a program had no time to clean up after itself.
+// errKilled says that a program had no time to clean up after itself: it died of
+// another signal than the one that asks it to end.
 var errKilled = errors.New("was killed")
 
 // watchGroup ends the process group of pid when ctx ends before stop.

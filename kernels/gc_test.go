@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -131,5 +132,23 @@ func TestGCRemovesWhatACrashLeft(t *testing.T) {
 	put(t, f.store.path(tmpDir, "unpack-1", "x"), "in use")
 	if r := gc(t, f, GCOptions{}); !slices.Equal(kinds(r), []string{GCTemp}) || r.Removed[0].Path != old {
 		t.Errorf("%+v", r.Removed)
+	}
+}
+
+// TestGCBesideABuild: what a build is using stays, or is not missed.
+func TestGCBesideABuild(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var once sync.Once
+	img, err := f.store.Build(context.Background(), f.spec, BuildOptions{Jobs: 2, Progress: func(p Progress) {
+		if p.Stage == StageCompile {
+			once.Do(func() { gc(t, f, GCOptions{MaxBytes: 1}) })
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Identify(img.Path); err != nil {
+		t.Error(err)
 	}
 }

@@ -154,8 +154,8 @@ func gitFile(ctx context.Context, dir, commit, name string) (sourceFile, error) 
 	}
 	meta, _, ok := bytes.Cut(out, []byte("\t"))
 	fields := strings.Fields(string(meta))
-	if !ok || len(fields) != 3 {
-		return sourceFile{absent: true}, nil
+	if !ok || len(fields) != 3 || fields[1] == "tree" {
+		return sourceFile{absent: true}, nil // a folder is no file
 	}
 	if fields[1] != "blob" || fields[0] == "120000" {
 		return sourceFile{}, fmt.Errorf("%s is not a regular file, and patches to such are not supported", name)

@@ -60,6 +60,16 @@ func (in *inputs) name() string {
 	return name
 }
 
+// nameIn puts the names that the inputs have now into an image's provenance. An
+// image of the store may have been built under others: a revision such as HEAD
+// or HEAD~2 means another commit by now, and a patch file may have moved.
+func (in *inputs) nameIn(p *Provenance) {
+	p.Source, p.Base, p.Fragments, p.Patches = in.src.provenance(), in.config.base, in.config.fragments, nil
+	for _, f := range in.series {
+		p.Patches = append(p.Patches, f.info())
+	}
+}
+
 // digestOf hashes a list of strings so that their boundaries count.
 func digestOf(parts ...string) string {
 	data, err := json.Marshal(parts)

@@ -36,6 +36,10 @@ const maxPatchBytes = 64 << 20
 // gives one letter without subject.
 func splitLetters(data []byte) ([]letter, error) {
 	if !looksLikeMail(data) {
+		// A diff of a file with CR LF has them in the file's own lines only.
+		if bytes.Count(data, []byte("\r\n")) == bytes.Count(data, []byte("\n")) {
+			data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		}
 		return []letter{{body: data}}, nil
 	}
 	var letters []letter

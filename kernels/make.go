@@ -50,6 +50,7 @@ func defaultJobs(jobs int) int {
 type makeOutput struct {
 	mu     sync.Mutex
 	logs   []io.Writer
+	failed error // of writing to logs
 	part   []byte
 	finder *errorFinder
 	onStep func(step, object string)
@@ -63,7 +64,8 @@ func (o *makeOutput) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	for _, w := range o.logs {
 		if _, err := w.Write(p); err != nil {
-			return 0, fmt.Errorf("writing the build log: %w", err)
+			o.failed = fmt.Errorf("writing the build log: %w", err)
+			return 0, o.failed
 		}
 	}
 	o.part = append(o.part, p...)
@@ -143,12 +145,15 @@ func (m makeRun) run(ctx context.Context) error {
 	c := m.command
 	c.name, c.args, c.dir, c.env, c.stdout, c.stderr = "make", args, m.out, m.env, out, out
 	err := c.run(ctx)
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if out.failed != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w (%w)", out.failed, err) // make has died of it
+	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return err
 	}
-	out.mu.Lock()
-	defer out.mu.Unlock()
 	if len(out.part) > 0 {
 		out.see(string(out.part))
 	}

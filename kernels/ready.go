@@ -22,12 +22,13 @@ func (s *Store) importImage(ctx context.Context, spec Spec, report func(Progress
 	if err != nil {
 		return nil, err
 	}
-	if img := s.cached(id, report); img != nil {
-		return img, nil
-	}
 	abs, err := filepath.Abs(spec.Image)
 	if err != nil {
 		return nil, err
+	}
+	if img := s.cached(id, report); img != nil {
+		img.Provenance.Source.Path = abs // an equal file may have had another name
+		return img, nil
 	}
 	img := &Image{ID: id, Release: h.Release, SHA256: sum}
 	if img.Modules, err = modulesDir(spec.Modules); err != nil {

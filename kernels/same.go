@@ -33,6 +33,9 @@ func SameImage(a, b *Image) error {
 
 func sameReason(a, b *Image) string {
 	if a.Provenance.Source.Kind == SourceImage || b.Provenance.Source.Kind == SourceImage {
+		if a.Modules != b.Modules {
+			return "only their modules differ, by which kernels are not told apart: have the code in question built in, or give the two builds different releases (CONFIG_LOCALVERSION)"
+		}
 		return "name two different images"
 	}
 	if a.ID == b.ID {

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // sourceFile is a file of a source tree; absent means that there is none.
@@ -39,6 +42,17 @@ func (f sourceFile) mode() fs.FileMode {
 // today and files of our own tomorrow, is an entry here before the tree is
 // switched.
 type fileSet map[string]sourceFile
+
+// absentFirst orders files for writing: those that go come before the others.
+func (s fileSet) absentFirst(a, b string) int {
+	if s[a].absent != s[b].absent {
+		if s[a].absent {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a, b)
+}
 
 // originals gives the content that a file has in the tree before any patch.
 type originals interface {
@@ -241,8 +255,11 @@ func firstLine(s string) string {
 // regular files, and following one could leave the tree.
 func getFile(dir, name string) (sourceFile, error) {
 	p := filepath.Join(dir, filepath.FromSlash(name))
+	if err := noLinkAbove(dir, name); err != nil {
+		return sourceFile{}, err
+	}
 	info, err := os.Lstat(p)
-	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
+	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) || err == nil && info.IsDir() {
 		return sourceFile{absent: true}, nil
 	}
 	if err != nil {
@@ -260,11 +277,16 @@ func getFile(dir, name string) (sourceFile, error) {
 // a loss of power.
 func putFile(dir, name string, f sourceFile, durable bool) error {
 	p := filepath.Join(dir, filepath.FromSlash(name))
+	if err := noLinkAbove(dir, name); err != nil {
+		return err
+	}
 	if f.absent {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) {
-			return err
+		// Unlink and Rmdir, because os.Remove takes either for the other: a file
+		// may be where a folder was, and the reverse.
+		if err := unix.Unlink(p); err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(err) && err != unix.EISDIR {
+			return &os.PathError{Op: "unlink", Path: p, Err: err}
 		}
-		for d := filepath.Dir(p); d != dir && os.Remove(d) == nil; d = filepath.Dir(d) {
+		for d := filepath.Dir(p); d != dir && unix.Rmdir(d) == nil; d = filepath.Dir(d) {
 		}
 		return nil
 	}
@@ -272,4 +294,16 @@ func putFile(dir, name string, f sourceFile, durable bool) error {
 		return err
 	}
 	return replaceFile(p, f.data, f.mode(), durable)
+}
+
+// noLinkAbove refuses a file whose folder is reached through a symlink: it lies
+// somewhere else, perhaps outside of the tree and among the user's own files.
+func noLinkAbove(dir, name string) error {
+	for above := path.Dir(name); above != "."; above = path.Dir(above) {
+		p := filepath.Join(dir, filepath.FromSlash(above))
+		if info, err := os.Lstat(p); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return &SourceError{fmt.Errorf("%s lies behind the symlink %s, and patches to such files are not supported", name, p)}
+		}
+	}
+	return nil
 }

@@ -68,6 +68,8 @@ func (t *tree) overlay(ctx context.Context, want fileSet) error {
 	if err := t.save(); err != nil {
 		return err
 	}
+	// What goes makes room: a file may become a folder, or the reverse.
+	slices.SortFunc(differ, full.absentFirst)
 	for _, name := range differ {
 		if err := putFile(t.sources(), name, full[name], true); err != nil {
 			return fmt.Errorf("writing %s in %s: %w", name, t.sources(), bareError(err))

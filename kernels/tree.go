@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 )
@@ -197,12 +198,17 @@ func (t *tree) repair(ctx context.Context) error {
 		}
 		t.state.Base = g.commit
 	} else {
+		files := fileSet{}
 		for _, name := range t.state.Changed {
 			f, err := t.original(ctx, name)
 			if err != nil {
 				return err
 			}
-			if err := t.write(name, f); err != nil {
+			files[name] = f
+		}
+		slices.SortFunc(t.state.Changed, files.absentFirst)
+		for _, name := range t.state.Changed {
+			if err := t.write(name, files[name]); err != nil {
 				return err
 			}
 		}

@@ -52,10 +52,15 @@ type snapshotRecord struct {
 
 // MachineKey identifies the virtual hardware of a guest: QEMU loads a state
 // into the same hardware only. Kernel, ramdisk and command line are in the
-// state itself and say nothing about it.
+// state itself and say nothing about it; the disks' sizes, which QEMU reads from
+// the images, do.
 func MachineKey(spec Spec) string {
 	spec.Kernel, spec.Initrd, spec.Append = "kernel", "initrd", nil
-	sum := sha256.Sum256([]byte(strings.Join(Arguments(spec, Wiring{}), "\x00")))
+	words := Arguments(spec, Wiring{})
+	for _, d := range spec.Disks {
+		words = append(words, fmt.Sprintf("%d MiB", d.SizeMiB))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
 	return hex.EncodeToString(sum[:])
 }
 

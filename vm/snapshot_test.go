@@ -74,7 +74,7 @@ func TestOpenSnapshot(t *testing.T) {
 			if err := s.fits(Spec{Disks: []Disk{{SizeMiB: 64}}, Append: []string{"quiet"}}); err != nil {
 				t.Error(err)
 			}
-			for _, other := range []Spec{{}, {Disks: []Disk{{SizeMiB: 64}}, VCPUs: 2}, {Disks: []Disk{{SizeMiB: 64}}, MemoryMiB: 64}} {
+			for _, other := range []Spec{{}, {Disks: []Disk{{SizeMiB: 64}}, VCPUs: 2}, {Disks: []Disk{{SizeMiB: 64}}, MemoryMiB: 64}, {Disks: []Disk{{SizeMiB: 128}}}} {
 				if err := s.fits(other); err == nil {
 					t.Errorf("%+v fits", other)
 				}

@@ -9,16 +9,35 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"patchproof/vm/internal/atomicfile"
 )
 
-// input is a host file that an image was made from. Comparing size and
-// modification time costs microseconds where hashing costs a tenth of a second,
-// and package managers change both.
+// input is a host file that an image was made from. Comparing size and times
+// costs microseconds where hashing costs a tenth of a second.
 type input struct {
 	Path    string    `json:"path"`
 	Size    int64     `json:"size"`
 	ModTime time.Time `json:"mtime"`
+	// Changed is when the inode was. cp -p and the unpacking of packages, whose
+	// times are clamped when they are built reproducibly, keep ModTime.
+	Changed time.Time `json:"ctime"`
+}
+
+// statInput describes a file as it is now.
+func statInput(path string) (input, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return input{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return input{Path: path, Size: st.Size, ModTime: time.Unix(st.Mtim.Unix()), Changed: time.Unix(st.Ctim.Unix())}, nil
+}
+
+// unchanged says that the file is still as it was.
+func (i input) unchanged() bool {
+	now, err := statInput(i.Path)
+	return err == nil && now.Size == i.Size && now.ModTime.Equal(i.ModTime) && now.Changed.Equal(i.Changed)
 }
 
 // index is what the cache remembers of an image.
@@ -54,11 +73,11 @@ func statInputs(tools []tool, libs []string, modules []module) ([]input, error) 
 	}
 	inputs := make([]input, 0, len(paths))
 	for _, p := range paths {
-		st, err := os.Stat(p)
+		in, err := statInput(p)
 		if err != nil {
 			return nil, fmt.Errorf("guest image: %w", err)
 		}
-		inputs = append(inputs, input{Path: p, Size: st.Size(), ModTime: st.ModTime()})
+		inputs = append(inputs, in)
 	}
 	return inputs, nil
 }
@@ -78,8 +97,7 @@ func lookUp(indexPath, cacheDir string, tools []tool) (*Image, bool) {
 		return nil, false
 	}
 	for _, in := range idx.Inputs {
-		st, err := os.Stat(in.Path)
-		if err != nil || st.Size() != in.Size || !st.ModTime().Equal(in.ModTime) {
+		if !in.unchanged() {
 			return nil, false
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fakeModule makes an ELF file with nothing but a section .modinfo.
@@ -123,6 +124,24 @@ func TestModulesAndCache(t *testing.T) {
 	}
 	if again := build(Modules{Dir: dir}); again == with {
 		t.Error("a changed module does not change the image")
+	}
+	// Two builds of a package have their files' times from its changelog.
+	file := filepath.Join(dir, "virtio_blk.ko")
+	old := time.Now().Add(-time.Hour)
+	replace := func(module []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, module, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(fakeModule("depends=", "version=3"))
+	third := build(Modules{Dir: dir})
+	replace(fakeModule("depends=", "version=4"))
+	if fourth := build(Modules{Dir: dir}); fourth == third {
+		t.Error("a module of the same size and time is taken for the one before")
 	}
 }
 
