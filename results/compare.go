@@ -64,15 +64,10 @@ func (s *Seen) Could(fingerprint string, kind dmesg.Kind, phase int) bool {
 // earlier failure in the same guest, are not in it.
 func SeenOf(r *Run) Seen {
 	s := Seen{Observation: observe(r), Cell: cmp.Or(r.Cell, string(r.Side)), Guests: groupKey(r), KernelSHA: r.Kernel.SHA256,
-		Kinds: map[string]dmesg.Kind{}}
+		Kinds: map[string]dmesg.Kind{}, SilentKinds: silencedIn(r)}
 	for i := range r.Reports {
 		rep := &r.Reports[i]
 		s.Kinds[fingerprintOf(rep)] = rep.Kind
-		for _, kind := range silences(rep.Kind) {
-			if !slices.Contains(s.SilentKinds, kind) {
-				s.SilentKinds = append(s.SilentKinds, kind)
-			}
-		}
 	}
 	return s
 }

@@ -96,13 +96,7 @@ func EvidenceOf(runs []Run) judge.Evidence {
 	var seen []judge.Observation
 	for i := range sorted {
 		o := observe(&sorted[i])
-		silent := map[dmesg.Kind]bool{}
-		for _, rep := range sorted[i].Reports {
-			for _, kind := range silences(rep.Kind) {
-				silent[kind] = true
-			}
-		}
-		for kind := range silent {
+		for _, kind := range silencedIn(&sorted[i]) {
 			o.Silenced = append(o.Silenced, kinds[kind]...)
 		}
 		seen = append(seen, o)
@@ -190,6 +184,20 @@ func silences(kind dmesg.Kind) []dmesg.Kind {
 		return []dmesg.Kind{dmesg.KindLockdep}
 	}
 	return nil
+}
+
+// silencedIn names the kinds of report that the kernel of a run would have printed
+// no more of at its end.
+func silencedIn(r *Run) []dmesg.Kind {
+	var out []dmesg.Kind
+	for i := range r.Reports {
+		for _, kind := range silences(r.Reports[i].Kind) {
+			if !slices.Contains(out, kind) {
+				out = append(out, kind)
+			}
+		}
+	}
+	return out
 }
 
 // fingerprintOf never is empty: reports without one would all be taken for the
